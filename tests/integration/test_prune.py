@@ -203,11 +203,13 @@ async def test_what_a_living_run_builds_on(dest, write_dataset):
 
     assert commits(dest) == ids[2:]
     assert actions(result, "run") == {run: "keep"}
-    with pytest.raises(PublishError, match=f"the run {run} may build on it"):
+    with pytest.raises(PublishError, match=f"the run {run} may build on it.*; wait until that run has"):
         await lexport.prune(dest, snapshot=ids[2])
     with pytest.raises(PublishError, match="may be at work"):
         await lexport.prune(dest, snapshot=run)
     age(dest, hours=1)
+    with pytest.raises(PublishError, match=f"{run} stopped: go on with it as lexport status .* --snapshot {run} first"):
+        await lexport.prune(dest, snapshot=ids[2])
     await lexport.prune(dest, snapshot=run)
     assert not staged.parent.exists()
     await lexport.prune(dest, keep_last=1)

@@ -12,10 +12,12 @@ import pytest
 
 import lexport
 from lexport.cli.main import run as main
+from lexport.dataset.claims import take_claim
 from lexport.dataset.commits import read_commit
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import Manifest, ManifestError, NewerFormatError
-from lexport.errors import ReadError
+from lexport.dataset.retire import retire_scopes
+from lexport.errors import PublishError, ReadError
 from lexport.query.catalog import open_catalog
 from lexport.query.sql import open_query_session
 
@@ -138,6 +140,11 @@ def test_the_command_retires_an_account(dest, command, capsys):
         out, err = capsys.readouterr()
         assert (out, words in err) == ("", True), err
     assert main(["retire", str(dest / "nowhere"), KEPT]) == 2
+    for names in ((444455556666,), ("12",), ("",), (KEPT, ""), (KEPT, 1)):
+        with pytest.raises(lexport.SettingsError, match=r"is no account: 12 digits|is no Region"):
+            anyio.run(lexport.retire, dest, *names)
+    assert main(["errors", str(dest)]) == 0  # of the last run that read something
+    assert f"{before[-1].removesuffix('.json')} (published with gaps): 1 error" in capsys.readouterr().err
     assert anyio.run(lambda: lexport.verify(dest, data=True)) == ()
 
 
@@ -232,6 +239,75 @@ def test_a_retirement_stays_as_long_as_it_hides_something(retired, open_asking):
     pruned = anyio.run(lambda: lexport.prune(dest, **rules))
     assert [item.kind for item in pruned.having("remove") if item.name == run] == ["retirement"]
     assert run not in commits()
+
+
+def test_where_everything_has_ended(dest, capsys, tmp_path):
+    """Where no snapshot is left, everything is empty, says that all is retired, and the retirement stays."""
+    old, _, partial = (path.stem for path in sorted(dest.glob("_runs/*")))
+    for account in (GONE, KEPT):
+        assert main(["retire", str(dest), account]) == 0
+    base, target = tmp_path / "feed.jsonl", tmp_path / "all.jsonl"
+    anyio.run(lambda: lexport.prune(dest, snapshot=old))
+    assert main(["feed", str(dest), "--since", partial, "-o", str(base)]) == 0
+    assert "to delete, and all rows of 3 account-regions that ended; next:" in capsys.readouterr().err
+    for path in sorted(dest.glob("_runs/*"))[:2]:
+        anyio.run(lambda name=path.stem: lexport.prune(dest, snapshot=name))
+    kept = [anyio.run(lambda: lexport.prune(dest, keep_last=1)) for _ in range(2)][1].having("keep")
+    assert {item.kind for item in kept} == {"retirement"}
+    capsys.readouterr()
+
+    assert main(["prune", str(dest), "--keep-last", "1"]) == 0
+    assert "0 snapshots and 2 retirements kept, 0 removed" in capsys.readouterr().err
+    sentence = "every account-region is retired"
+    page = tmp_path / "page.html"
+    for arguments, code, words in (
+        (("sql", "SELECT (SELECT count(*) FROM functions), (SELECT count(*) FROM snapshot.functions)"), 0, sentence),
+        (("check",), 0, sentence),
+        (("report", "-o", str(page)), 0, sentence),
+        (("status",), 1, sentence),
+        (("diff",), 0, "no account-region has a whole reading"),
+        (("views", "--db", str(tmp_path / "fleet.duckdb")), 0, ""),
+        (("feed", "-o", str(target)), 0, ""),
+    ):
+        command, *more = arguments
+        assert main([command, str(dest), *more]) == code, arguments
+        assert words in capsys.readouterr().err, arguments
+    assert "Every account-region is retired, so there is no fleet" in page.read_text()
+    records = [json.loads(line) for line in target.read_text().splitlines()]
+    assert {record["mode"] for record in records if record["type"] == "scope"} == {"gone"}
+
+
+def test_of_two_retirements_at_once_one_is_committed(dest, lexport_path):
+    """Of three retirements at once one commits; the others end with 6, or with 2 where they came later."""
+    runs = [
+        subprocess.Popen([lexport_path, "retire", dest, GONE, *more], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for more in ((), (), (REGION,))
+    ]
+    errors = [run.communicate()[1] for run in runs]
+    codes = sorted(run.returncode for run in runs)
+
+    assert codes[-1] == 6 or 2 in codes, errors
+    retirements = [commit for commit in open_catalog(dest).manifests if commit.is_retirement]
+    retired = [entry.scope for commit in retirements for entry in commit.scopes]
+    assert (len(retired) > 0, len(retired)) == (True, len({*retired})), errors
+    assert codes.count(0) == len(retirements)
+    assert [*(dest / "_staging").iterdir()] == []
+
+
+def test_a_retirement_looks_again_before_it_commits(dest):
+    """A reading that another process claims, and one that is not the newest word any more, is not retired."""
+    store = LocalStore(dest, group_readable=False)
+    readings = {scope: commit for scope, commit in open_catalog(dest).latest().items() if scope.account_id == GONE}
+    (reading,) = {commit.snapshot_id for commit in readings.values()}
+    take_claim(store, reading, 1)
+    with pytest.raises(PublishError, match=f"another process is at work on {reading}"):
+        anyio.run(retire_scopes, store, readings)
+    store.remove_folder(f"_staging/{reading}")
+    done, _ = anyio.run(retire_scopes, store, readings)
+    with pytest.raises(PublishError, match=f"{GONE} {REGION} was retired in {done.snapshot_id} meanwhile"):
+        anyio.run(retire_scopes, store, readings)
+
+    assert (len(list(dest.glob("_runs/*"))), [*(dest / "_staging").iterdir()]) == (4, [])
 
 
 def test_a_damaged_last_reading_is_not_retired(dest):

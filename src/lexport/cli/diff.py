@@ -57,7 +57,7 @@ def command(dest: Destination, a: str | None, b: str | None, output: str) -> Non
     notify(*compared.damage)
     left_out = [scope for scope in scopes if scope.state not in _COMPARED]
     if not scopes:
-        notify("nothing to compare: no snapshot by then set out to read an account-region")
+        notify("nothing to compare: no account-region has a whole reading by then")
     rows = (dict(zip(COLUMNS, row, strict=True)) for batch in batches for row in _rows(batch))
     stream = sys.stdout.buffer
     if output == "text":
@@ -101,7 +101,7 @@ def _report(scopes: Iterable[ScopeDiff], rows: Iterable[_Change]) -> Iterator[st
             group = list(of_function)
             things = {(row["table_name"], row["kind"], row["key"]) for row in group}
             counts.update((table, kind) for table, kind, _ in things)
-            changed += bool(name)
+            changed += bool(name) and any(_is_of_function(row["table_name"]) for row in group)
             yield from (f"  {line}" for line in _lines(name, group))
     if counts:
         parts = [
@@ -117,6 +117,10 @@ def _report(scopes: Iterable[ScopeDiff], rows: Iterable[_Change]) -> Iterator[st
         yield f"{plural(changed, 'function differs', 'functions differ')}: {', '.join(parts)}"
     elif compared:
         yield f"nothing changed in {plural(len(compared), 'account-region')}"
+
+
+def _is_of_function(table: str) -> bool:
+    return BY_NAME[table].key[len(SCOPE_KEY)] == "function_name"
 
 
 def _left_out(scope: ScopeDiff) -> str:

@@ -148,7 +148,8 @@ def _apply(dest: Destination, database: str, to: str, since: str | None, write_m
         _notify_reason(scope)
     feed = applied.feed
     say(
-        f"{applied.warehouse}: {plural(feed.upserts, 'row')} loaded, {feed.deletes:,} deleted; up to {feed.next_since}"
+        f"{applied.warehouse}: {plural(feed.upserts, 'row')} loaded, {feed.deletes:,} deleted{_ended(feed.scopes)};"
+        f" up to {feed.next_since}"
         if applied.is_news
         else f"{applied.warehouse} is up to date: {feed.next_since}"
     )
@@ -206,7 +207,13 @@ def _report(scopes: Sequence[FeedScope], since: str | None, next_since: str, *, 
         notify("no account-region was ever read whole, so the feed has no rows of the fleet")
     for scope in scopes:
         _notify_reason(scope)
-    say(f"{plural(upserts, 'row')} to upsert, {deletes:,} to delete; next: --since {next_since}")
+    say(f"{plural(upserts, 'row')} to upsert, {deletes:,} to delete{_ended(scopes)}; next: --since {next_since}")
+
+
+def _ended(scopes: Sequence[FeedScope]) -> str:
+    """Say of how many account-regions all rows go, which are not counted one by one."""
+    ended = sum(scope.mode == "gone" for scope in scopes)
+    return f", and all rows of {plural(ended, 'account-region')} that ended" if ended else ""
 
 
 def _notify_reason(scope: FeedScope) -> None:

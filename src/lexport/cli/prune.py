@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from lexport.dataset.prune_order import Kind, PruneResult
 
 _NAMES = ("action", "kind", "name", "at", "size_bytes", "reason")
+_KINDS: tuple[tuple[Kind, str, str], ...] = (
+    ("snapshot", "snapshot", "snapshots"),
+    ("retirement", "retirement", "retirements"),
+    ("packages", "run of packages", "runs of packages"),
+    ("damaged", "damaged snapshot", "damaged snapshots"),
+)
 _COUNT = click.IntRange(min=0)
 
 
@@ -97,7 +103,12 @@ def _summary(result: PruneResult, grace: timedelta) -> str:
     shown: tuple[Kind, ...] = ("snapshot", "retirement", "packages", "damaged")
     gone, freed = result.having("remove", *shown), result.having("remove", "run", "files", "package")
     later = (*gone, *result.having("wait"))
-    kept = plural(len(result.having("keep", *shown)), "snapshot")
+    counts = {kind: len(result.having("keep", kind)) for kind in shown}
+    kept = " and ".join(
+        plural(counts[kind], name, plural_name)
+        for kind, name, plural_name in _KINDS
+        if counts[kind] or kind == "snapshot"
+    )
     return (
         f"{kept} kept, {len(gone):,} {'would be ' * result.is_dry_run}removed;"
         f" {format_bytes(sum(item.size_bytes for item in freed))} {'would be ' * result.is_dry_run}freed,"

@@ -72,7 +72,7 @@ def command(*, dest: Destination, title: str | None, owner_tag: str | None, outp
     notify(*written.notes)
     if not written.is_about_a_fleet:
         raise RunError(
-            f"no account-region of {dest} was ever read whole, and the report says only that;"
+            f"no account-region of {dest} has a whole reading to show, and the report says only that;"
             f" see: lexport errors {dest}"
         )
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
-
-import click
 
 from lexport.cli._dest_options import dest_options
 from lexport.cli._fleet_options import group_readable_option
@@ -14,26 +11,13 @@ from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import notify
 from lexport.cli._rows.formats import print_rows
-from lexport.settings import Destination, is_account_id
+from lexport.settings import Destination
 from lexport.tables.text import plural
 
 if TYPE_CHECKING:
     from lexport.dataset.retire import RetireResult
 
 _NAMES = ("account_id", "region", "functions", "versions", "last_read_at", "last_snapshot_id")
-_REGION = re.compile(r"[a-z0-9-]{1,64}")
-
-
-def _account(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    if not is_account_id(value):
-        raise click.BadParameter(f"{value!r} is no account: 12 digits")
-    return value
-
-
-def _region(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not _REGION.fullmatch(value):
-        raise click.BadParameter(f"{value!r} is no Region, such as eu-west-1")
-    return value
 
 
 @declare_command(
@@ -42,8 +26,8 @@ def _region(_context: click.Context, _parameter: click.Parameter, value: str | N
     "lexport retire fleet 111122223333 eu-west-1",
 )
 @argument("dest")
-@argument("account", callback=_account)
-@argument("region", required=False, callback=_region)
+@argument("account")
+@argument("region", required=False)
 @option("Publication", "--dry-run", "Retire nothing, and show what would be retired.", has_variable=False)
 @group_readable_option
 @output_option()

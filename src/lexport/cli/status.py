@@ -122,6 +122,8 @@ def command(dest: Destination, max_age: timedelta, output: str, *, resources: bo
         print_rows(names, rows, output=output)
 
     notify(*dataset.damage(), *_unfinished(dest, dataset.store, now), *_old_scopes(dest, dataset, now))
+    if dataset.is_ended:
+        notify("every account-region is retired")
     newest = newest_complete(snapshots)
     if newest is None:
         notify("no snapshot in DEST is complete", level=logging.ERROR)

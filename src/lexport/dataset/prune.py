@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import PurePosixPath
+from shlex import quote
 
 import anyio.to_thread
 from anyio.from_thread import check_cancelled
@@ -251,13 +252,28 @@ class _Prune:
             return
         message = f"--snapshot {run} stays, because it is never removed: {', '.join(reasons)}"
         if any(reason.startswith("the run ") for reason in reasons):
-            raise PublishError(f"{message}; wait until that run has ended", destination=self.store.url)
+            raise PublishError(f"{message}; {self._how_runs_end(reasons)}", destination=self.store.url)
         raise SettingsError(f"{message}; once a newer one replaces it, it can be removed", option="--snapshot")
 
+    def _how_runs_end(self, reasons: Iterable[str]) -> str:
+        """Say how the runs that need a commit come to their end: a dead one has to be finished or removed."""
+        needed = [run for run in sorted(self.listing.staging) if any(run in reason for reason in reasons)]
+        dead = [run for run in needed if not self._is_at_work(run)]
+        if not dead:
+            return "wait until that run has ended"
+        where = quote(self.store.url)
+        return f"{dead[0]} stopped: go on with it as lexport status {where} says, or prune --snapshot {dead[0]} first"
+
+    def _is_at_work(self, run: str) -> bool:
+        claim = read_claim(self.store, run)
+        if claim is None:
+            return self.now - self.listing.staging[run].last_write_at < LIVING_FOR
+        return claim.state(self.now) != "dead"
+
     def _remove_unfinished(self, run: str) -> None:
-        folder, claim = self.listing.staging[run], read_claim(self.store, run)
+        folder = self.listing.staging[run]
         age = self.now - folder.last_write_at
-        if (age < LIVING_FOR) if claim is None else (claim.state(self.now) != "dead"):
+        if self._is_at_work(run):
             raise PublishError(
                 f"the run {run} wrote something {format_age(age)} ago, so it may be at work; stop it, or wait until it"
                 f" has been silent for {format_age(LIVING_FOR)}",

@@ -5,11 +5,11 @@ Every function returns the reasons to keep a commit, by its snapshot id. A commi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from lexport.dataset.commits import newest_whole
+from lexport.dataset.commits import newest_settled, newest_whole
 from lexport.dataset.manifest import Manifest
 from lexport.model import Coverage, Scope
 from lexport.tables.text import first_of
@@ -101,7 +101,8 @@ def never_removed(
     newest intact one is kept too. An account-region that was retired since has no newest reading.
 
     A retirement stays as long as there is anything older of its account-regions, which would be shown again: so it goes
-    with a later prune than that, whichever of the two is interrupted.
+    with a later prune than that, whichever of the two is interrupted. Where no snapshot is left, the last retirements
+    stay too: they are all that readers and warehouses can learn the end from.
     """
     kept: Reasons = {}
     scopes = {scope for commit in commits for scope in commit.whole_scopes()}
@@ -119,10 +120,20 @@ def never_removed(
             alike = [commit for commit in commits if commit.is_retirement or _mode(commit) == mode]
             keep(f"the run {run} may build on it", alike)
             keep(f"the run {run} may build on it", [commit for commit in alike if commit.snapshot_id < run])
-    for index, commit in enumerate(commits):
-        if commit.is_retirement and (reason := _retires(commit, commits[index + 1 :], {*living, *damaged})):
-            kept.setdefault(commit.snapshot_id, []).append(reason)
+    for commit, reason in _retirements(commits, {*living, *damaged}):
+        kept.setdefault(commit.snapshot_id, []).append(reason)
     return kept
+
+
+def _retirements(commits: Sequence[Manifest], unknown: Collection[str]) -> Iterator[tuple[Manifest, str]]:
+    """Yield the retirements that stay, each with the reason."""
+    last = {commit.snapshot_id for commit in newest_settled(commits).values()}
+    is_all = not any(commit.is_snapshot for commit in commits)
+    for index, commit in enumerate(commits):
+        if commit.is_retirement and (reason := _retires(commit, commits[index + 1 :], unknown)):
+            yield commit, reason
+        elif commit.is_retirement and is_all and commit.snapshot_id in last:
+            yield commit, "no snapshot is left, so it alone says what has ended"
 
 
 def _retires(retirement: Manifest, older: Sequence[Manifest], unknown: Collection[str]) -> str | None:

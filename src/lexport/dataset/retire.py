@@ -8,6 +8,7 @@ newest word about its account-regions until one of a greater id reads them whole
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,8 +20,9 @@ from anyio import CancelScope, to_thread
 from anyio.from_thread import check_cancelled
 
 from lexport.dataset import layout
+from lexport.dataset.claims import holds_claim, read_claim, take_claim, taken_over
 from lexport.dataset.commit import publish
-from lexport.dataset.commits import DamagedCommit, all_commits, newest_settled, unreadable
+from lexport.dataset.commits import DamagedCommit, all_commits, fleet_commits, newest_settled, unreadable
 from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.manifest import Manifest, ScopeEntry, format_instant
 from lexport.dataset.open_store import check_is_dataset, open_store
@@ -31,11 +33,14 @@ from lexport.dataset.snapshot import RunFacts, StagedCommit, stage_commit
 from lexport.dataset.stage_changes import stage_changes
 from lexport.dataset.staging import begin_package_run
 from lexport.dataset.store import Store
-from lexport.errors import ReadError, RunError, SettingsError
+from lexport.errors import PublishError, ReadError, RunError, SettingsError
 from lexport.model import Scope, __version__, new_ulid
+from lexport.settings import is_account_id
 from lexport.tables.run import CHANGES, RETIRED, SCOPES
 from lexport.tables.staged import ANSWER, staged_names
 from lexport.tables.text import first_of
+
+_REGION = re.compile(r"[a-z0-9-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +75,10 @@ async def retire(
     """Retire an account-region of a dataset, or all of an account that are not retired yet.
 
     Raises SettingsError where the dataset never read it whole, or where it is retired already; ReadError where the last
-    whole reading is damaged, WriteError, PublishError. Cancelled: nothing is retired, unless that has just been done.
+    whole reading is damaged, PublishError where another process retires it too or reads it again, WriteError.
+    Cancelled: nothing is retired, unless that has just been done.
     """
+    check_names(account_id, region)
     store = await to_thread.run_sync(partial(open_store, dest, group_readable=group_readable))
     notes: list[str] = []
     readings = await to_thread.run_sync(_find, store, account_id, region, notes)
@@ -80,6 +87,14 @@ async def retire(
         return RetireResult(snapshot_id=None, scopes=scopes, notes=tuple(notes))
     done, more = await retire_scopes(store, readings)
     return RetireResult(snapshot_id=done.snapshot_id, scopes=scopes, notes=(*notes, *more))
+
+
+def check_names(account_id: object, region: object) -> None:
+    """Raise SettingsError where an account or a Region cannot be one."""
+    if not (isinstance(account_id, str) and is_account_id(account_id)):
+        raise SettingsError(f"{account_id!r} is no account: 12 digits", option="ACCOUNT")
+    if region is not None and not (isinstance(region, str) and _REGION.fullmatch(region)):
+        raise SettingsError(f"{region!r} is no Region, such as eu-west-1", option="REGION")
 
 
 async def retire_scopes(store: Store, readings: Mapping[Scope, Manifest]) -> tuple[Manifest, list[str]]:
@@ -94,14 +109,50 @@ async def retire_scopes(store: Store, readings: Mapping[Scope, Manifest]) -> tup
         )
     await to_thread.run_sync(begin_package_run, store, run)
     folder: Path | None = None
+    claimed: dict[str, int] = {}
     try:
+        await to_thread.run_sync(_claim, store, readings, claimed)
         folder = await to_thread.run_sync(store.open_scratch, run)
         tables = TableFolder(path=folder, snapshot_id=run, snapshot_at=at, file_mode=store.file_mode)
         staged = await to_thread.run_sync(_stage, store, readings, tables)
+        await to_thread.run_sync(_look_again, store, readings, claimed)
         return await publish(store, staged, attempt=1)
     finally:
         with CancelScope(shield=True):
-            await to_thread.run_sync(_clear_up, store, run, folder)
+            await to_thread.run_sync(_clear_up, store, [run, *claimed], folder)
+
+
+def _claim(store: Store, readings: Mapping[Scope, Manifest], claimed: dict[str, int]) -> None:
+    """Claim the readings that a retirement ends, so that of two at once only one commits.
+
+    ``claimed`` gets the attempt of each reading as it is claimed. Blocking; raises PublishError.
+    """
+    for reading in sorted({commit.snapshot_id for commit in readings.values()}):
+        claim = read_claim(store, reading)
+        if claim is not None and claim.state(datetime.now(UTC)) != "dead":
+            raise PublishError(
+                f"another process is at work on {reading}, the last whole reading, so nothing was retired; try again"
+                " once it has ended",
+                destination=store.url,
+            )
+        attempt = claim.attempt + 1 if claim else 1
+        take_claim(store, reading, attempt)
+        claimed[reading] = attempt
+
+
+def _look_again(store: Store, readings: Mapping[Scope, Manifest], claimed: Mapping[str, int]) -> None:
+    """Check that the readings are still the newest word about their account-regions. Blocking; raises PublishError."""
+    for reading, attempt in claimed.items():
+        if not holds_claim(store, reading, attempt):
+            raise taken_over(store, reading)
+    settled = newest_settled(fleet_commits(store), readings)
+    for scope, commit in sorted(readings.items(), key=lambda item: item[0]):
+        now = settled.get(scope)
+        if now is None or now.snapshot_id != commit.snapshot_id:
+            done = "pruned" if now is None else f"{'retired' if now.is_retirement else 'read'} in {now.snapshot_id}"
+            raise PublishError(
+                f"{scope} was {done} meanwhile, so nothing was retired; run it again", destination=store.url
+            )
 
 
 def retired_scope(scope: Scope, reading: Manifest) -> RetiredScope:
@@ -214,7 +265,8 @@ def _rows(entries: Iterable[ScopeEntry]) -> Iterable[tuple[object, ...]]:
         yield tuple(values.get(name) for name in staged_names(SCOPES))
 
 
-def _clear_up(store: Store, run: str, folder: Path | None) -> None:
+def _clear_up(store: Store, runs: Iterable[str], folder: Path | None) -> None:
     if folder is not None:
         remove_folder(folder)
-    store.remove_folder(layout.staging_folder(run))
+    for run in runs:
+        store.remove_folder(layout.staging_folder(run))

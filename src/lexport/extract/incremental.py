@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexport.dataset.commits import newest_first
+from lexport.dataset.commits import fleet_commits
 from lexport.dataset.data_files import find_files
 from lexport.dataset.store import Store
 from lexport.errors import ReadError
@@ -74,7 +74,9 @@ def open_last(
     ``note`` gets a message about each newer one that is damaged.
     """
     problem = None
-    for commit in newest_first(store, lambda damaged: note(damaged.note), of=scope):
+    for commit in fleet_commits(store, lambda damaged: note(damaged.note)):
+        if commit.is_retirement and scope in commit.settled_scopes():
+            return None, problem or f"it was retired in {commit.snapshot_id}, and nothing older is built on"
         is_alike = commit.options.get("env") == env and commit.hash_key_id == hash_key_id
         if not is_alike or scope not in commit.whole_scopes():
             continue

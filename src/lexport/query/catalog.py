@@ -48,7 +48,7 @@ _MOST_NAMED = 3  # damaged commits that are listed one per line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """A destination with at least one snapshot. ``manifests`` are all its commits, newest first.
+    """A destination with at least one snapshot or retirement. ``manifests`` are all its commits, newest first.
 
     ``damaged`` are the commits whose manifest is unreadable; their content is unknown.
     """
@@ -69,13 +69,13 @@ class Catalog:
 
     @property
     def newest(self) -> Manifest:
-        """The newest snapshot, whichever account-regions it covers."""
-        return self.snapshots[0]
+        """The newest snapshot, whichever account-regions it covers; the newest retirement where no snapshot is left."""
+        return (self.snapshots or self.fleet_commits)[0]
 
     def newest_with(self, table: str) -> tuple[Manifest, ...]:
         """Return, for a package table, the newest commit that contains it; otherwise the newest snapshot."""
         if BY_NAME[table] not in PACKAGE_TABLES:
-            return (self.newest,)
+            return self.snapshots[:1]
         return tuple(islice((commit for commit in self.manifests if commit.entries(table)), 1))
 
     def latest(self) -> dict[Scope, Manifest]:
@@ -93,12 +93,15 @@ class Catalog:
     def settled_before(self) -> dict[Scope, Manifest]:
         """Return, for each account-region, the newest commit before its last attempt that read all of it or retired it.
 
-        A retirement is an attempt too.
+        A retirement is an attempt too; a second one of the same reading has nothing more to say.
         """
         attempts = self.last_attempts()
-        return newest_settled(
-            self.manifests, is_eligible=lambda scope, commit: commit.snapshot_id < attempts[scope][0].snapshot_id
-        )
+
+        def is_before(scope: Scope, commit: Manifest) -> bool:
+            attempt, _ = attempts[scope]
+            return commit.snapshot_id < attempt.snapshot_id and not (attempt.is_retirement and commit.is_retirement)
+
+        return newest_settled(self.manifests, is_eligible=is_before)
 
     def last_attempts(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
         """Return, for each account-region, the last attempt to read all of it: the snapshot and its entry.
@@ -148,7 +151,7 @@ class Catalog:
         """
         ids = {*commit_ids(self.store.names(layout.RUNS))}
         left = tuple(commit for commit in self.manifests if commit.snapshot_id in ids)
-        if len(left) == len(self.manifests) or not any(commit.is_snapshot for commit in left):
+        if len(left) == len(self.manifests) or not any(commit.scopes for commit in left):
             return None
         return replace(self, manifests=left)
 
@@ -169,10 +172,9 @@ class Catalog:
         """Return one line for each caveat about unqualified table names, and for what was left out of ``tables``."""
         latest = self.latest()
         lines = list(self.damage())
-        if not latest and self.retired():
-            return (*lines, "every account-region is retired: plain table names are empty, use history.<table>")
-        if not latest:
-            return (*lines, "no account-region was ever read whole: plain table names are empty, use snapshot.<table>")
+        if (absence := self.absence()) is not None:
+            where = "history" if self.retired() else "snapshot"
+            return (*lines, f"{absence}: plain table names are empty, use {where}.<table>")
         by_age = sorted(latest.items(), key=lambda item: item[1].snapshot_at)
         (oldest_scope, oldest), (_, newest) = by_age[0], by_age[-1]
         if newest.snapshot_at - oldest.snapshot_at > max_skew:
@@ -190,6 +192,27 @@ class Catalog:
         if optional:  # only then is a file read
             lines += unread_lines(read_resources(self.store, latest), optional)
         return tuple(lines)
+
+    def absence(self) -> str | None:
+        """Return why no account-region is shown; None where one is."""
+        if self.latest():
+            return None
+        if not self.retired():
+            return "no account-region was ever read whole"
+        unread = self.unread()
+        return (
+            f"what was read whole is retired, and never read whole was {_some([*_entries(unread)])}"
+            if unread
+            else "every account-region is retired"
+        )
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether every account-region is retired, so that to show nothing is a whole answer."""
+        retired = self.retired()
+        first = min((commit.snapshot_id for commit in retired.values()), default="")
+        is_known = all(commit.snapshot_id < first for commit in self.damaged)
+        return bool(retired) and is_known and not self.latest() and not self.unread()
 
     def unread(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
         """Return the last attempts that did not read all of their account-region; an older reading is shown, or none.
@@ -245,8 +268,8 @@ class Catalog:
     def _incomplete(self, latest: dict[Scope, Manifest]) -> Iterator[str]:
         """Yield a line for the account-regions that are shown from an older snapshot, and for those not shown."""
         unread = self.unread()
-        older = [(scope, entry) for scope, (_, entry) in unread.items() if scope in latest]
-        absent = [(scope, entry) for scope, (_, entry) in unread.items() if scope not in latest]
+        older = [(scope, entry) for scope, entry in _entries(unread) if scope in latest]
+        absent = [(scope, entry) for scope, entry in _entries(unread) if scope not in latest]
         if older:
             since = max(unread[scope][0].snapshot_id for scope, _ in older)
             yield f"a newer snapshot ({since}) is not whole, so an older one is shown for {_some(older)}"
@@ -281,7 +304,7 @@ def open_catalog(dest: str | os.PathLike[str], *, known: Mapping[str, Manifest] 
     newer = next((commit for commit in dataset.damaged if commit.is_newer), None)
     if newer is not None:
         raise RunError(f"{text}: {newer}")
-    if not dataset.snapshots:
+    if not dataset.fleet_commits:
         if store.moved is not None and dataset.damaged and all(commit.is_denied for commit in dataset.damaged):
             raise CredentialsError(f"DEST {text} cannot be read: {dataset.damaged[0]}")
         if dataset.damaged:
@@ -339,6 +362,10 @@ def _check_folder(text: str, store: LocalStore) -> None:
     for path, name in (store.root, text), (store.root / layout.RUNS, f"{text}/{layout.RUNS}"):
         if path.exists() and not path.is_dir():
             raise SettingsError(f"DEST {name} is a file, not a folder", option="DEST")
+
+
+def _entries(attempts: Mapping[Scope, tuple[Manifest, ScopeEntry]]) -> Iterator[tuple[Scope, ScopeEntry]]:
+    return ((scope, entry) for scope, (_, entry) in attempts.items())
 
 
 def _some(entries: list[tuple[Scope, ScopeEntry]]) -> str:

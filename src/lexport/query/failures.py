@@ -20,6 +20,7 @@ from anyio.from_thread import check_cancelled
 from lexport.dataset.commits import DamagedCommit, commit_ids, read_commit
 from lexport.dataset.data_files import find_files, missing_or
 from lexport.dataset.layout import RUNS, run_path, staging_folder
+from lexport.dataset.manifest import Manifest
 from lexport.dataset.open_store import open_store
 from lexport.dataset.staging import read_unfinished, staged_errors, unfinished_ids
 from lexport.dataset.store import Store
@@ -108,7 +109,8 @@ def _read_failures(dest: str | os.PathLike[str], run: str | None) -> RunFailures
 
 
 def _read(runs: _Runs, run: str | None) -> RunFailures:
-    snapshot_id = _choose_run(run, sorted({*runs.published, *runs.staged}, reverse=True))
+    ids = sorted({*runs.published, *runs.staged}, reverse=True)
+    snapshot_id = _newest_run(runs, ids) if run is None else _choose_run(run, ids)
     if snapshot_id not in runs.published:
         with tempfile.TemporaryDirectory(prefix="lexport-errors-") as scratch:
             return _read_staged(runs.store, snapshot_id, Path(scratch))
@@ -175,10 +177,17 @@ def _find_runs(dest: str | os.PathLike[str]) -> _Runs:
     return runs
 
 
-def _choose_run(run: str | None, ids: list[str]) -> str:
-    """Return the id of a run from its beginning, or the newest one."""
-    if run is None:
-        return ids[0]
+def _newest_run(runs: _Runs, ids: list[str]) -> str:
+    """Return the newest run that read something, which a retirement does not; the newest one where none did."""
+    for snapshot_id in ids:
+        commit = read_commit(runs.store, snapshot_id) if snapshot_id in runs.published else None
+        if not isinstance(commit, Manifest) or not commit.is_retirement:
+            return snapshot_id
+    return ids[0]
+
+
+def _choose_run(run: str, ids: list[str]) -> str:
+    """Return the id of a run from its beginning."""
     text = run.strip().upper()
     matches = [snapshot_id for snapshot_id in ids if text and snapshot_id.startswith(text)]
     if len(matches) == 1:

@@ -49,7 +49,11 @@ def check_retirement(settings: SnapshotSettings) -> None:
     if settings.retire_after is None:
         return
     option, why = "--retire-after", "an account that is not listed would be retired"
-    check(settings.retire_after > timedelta(0), option, f"is a duration above 0, not {settings.retire_after}")
+    check(
+        settings.retire_after > timedelta(0),
+        option,
+        f"is a duration above 0, not {settings.retire_after.total_seconds():g}s",
+    )
     check(settings.organization, option, "goes with --organization, whose list says which accounts there are")
     check(not settings.organizational_units, option, f"and --ou exclude each other: {why}")
     check(not settings.exclude_accounts, option, f"and --exclude-account exclude each other: {why}")

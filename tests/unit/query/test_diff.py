@@ -200,6 +200,6 @@ async def test_nothing_to_compare_is_said(tmp_path, write_dataset, run_lexport):
     compared, fed = await run_lexport("diff", "fleet"), await run_lexport("feed", "fleet")
 
     assert (compared.code, compared.out) == (0, "")
-    assert compared.err == "lexport: nothing to compare: no snapshot by then set out to read an account-region\n"
+    assert compared.err == "lexport: nothing to compare: no account-region has a whole reading by then\n"
     assert fed.code == 0
-    assert "nothing to feed: no account-region was ever read whole" in fed.err
+    assert "no account-region was ever read whole" in fed.err

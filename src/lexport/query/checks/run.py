@@ -49,7 +49,7 @@ async def check(
     catalogues whose controls run (``prowler``, ``security-hub``, ``aws-config``, ``steampipe``). ``thresholds`` are
     values by check and name. A waiver is valid until the end of its day; ``today`` defaults to the present day in
     UTC. Raises SettingsError, QueryError or ViewError for a check that is wrong, RunError if no account-region was
-    ever read completely. Cancelled: DuckDB is interrupted.
+    ever read completely; where all are retired, nothing is found. Cancelled: DuckDB is interrupted.
     """
     every = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])
     values = fill_thresholds(every, thresholds or {})
@@ -68,8 +68,9 @@ def _run(
     today: date,
 ) -> CheckResult:
     with open_query_session(dest, running=running) as session:
-        if not session.catalog.latest():
-            raise RunError(f"{os.fspath(dest)}: no account-region was ever read whole, so there is nothing to check")
+        absence = session.catalog.absence()
+        if absence is not None and not session.catalog.is_ended:
+            raise RunError(f"{os.fspath(dest)}: {absence}, so there is nothing to check")
         return judge(session, checks, thresholds, waivers=waivers, today=today)
 
 

@@ -34,7 +34,8 @@ _OF_ACCOUNTS, _OF_OWNERS = "account_names", "function_owners"
 class FleetReport:
     """The text of an HTML file. ``notes`` are sentences for the user who wrote it.
 
-    ``is_about_a_fleet`` is False where no account-region was ever read whole: the page then says only that.
+    ``is_about_a_fleet`` is False where no account-region was ever read whole: the page then says only that. Where all
+    are retired, the page and a note say so.
     """
 
     html: str = field(repr=False)
@@ -124,7 +125,13 @@ def _write(dest: str | os.PathLike[str], settings: _Settings, running: list[Inte
         written_at=now,
         damaged=damaged,
     )
-    return FleetReport(html=write_page(make_page(contents)), is_about_a_fleet=checked is not None, notes=tuple(notes))
+    if catalog.is_ended:
+        notes.append("every account-region is retired, and the report says only that")
+    return FleetReport(
+        html=write_page(make_page(contents)),
+        is_about_a_fleet=checked is not None or catalog.is_ended,
+        notes=tuple(notes),
+    )
 
 
 def _owners(answer: Answer) -> dict[FunctionKey, str]:

@@ -29,7 +29,7 @@ from lexport.tables.units import short_size
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a report is made of. ``checked`` is None where no account-region was ever read whole."""
+    """What a report is made of. ``checked`` is None where no account-region has a whole reading to show."""
 
     catalog: Catalog
     answers: Mapping[str, Answer]
@@ -78,17 +78,22 @@ def make_page(contents: Contents) -> Page:
 
 
 def _why_unread(catalog: Catalog) -> tuple[str, ...]:
-    return (
-        *catalog.damage(),
-        "No account-region was ever read whole, so there is no fleet to report about; lexport errors says what failed.",
-    )
+    absence = catalog.absence() or ""
+    why = f"{absence[:1].upper()}{absence[1:]}, so there is no fleet to report about"
+    return (*catalog.damage(), f"{why}." if catalog.is_ended else f"{why}; lexport errors says what failed.")
 
 
 def _unread(contents: Contents) -> tuple[Section, ...]:
-    """Return what there is to show where nothing was read whole: what was tried."""
+    """Return what there is to show where no reading is shown: what was tried."""
     answer = contents.answers["parts"]
     figure = figures.parts(answer) if answer.rows else Figure(answer=answer, is_wide=True)
-    return (Section(name="parts", title="Nothing was read whole yet", figures=(figure,)),)
+    return (
+        Section(
+            name="parts",
+            title="Nothing is left" if contents.catalog.is_ended else "Nothing was read whole yet",
+            figures=(figure,),
+        ),
+    )
 
 
 def _sections(contents: Contents, checked: CheckResult) -> tuple[Section, ...]:
