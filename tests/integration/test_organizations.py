@@ -437,6 +437,7 @@ async def test_what_has_ended_is_retired(simulator, run_lexport, flags, settings
 
     back = await night(whole)
     assert open_catalog(dest).retired() == {}
+    assert f"was retired in {next(iter(catalog.retired().values())).snapshot_id}" in "\n".join(back.notes)
     changes = Counter(
         (row["account_id"], row["region"], row["kind"])
         for path in open_catalog(dest).files("changes", [back.manifest])
@@ -462,6 +463,8 @@ async def test_what_has_ended_is_retired(simulator, run_lexport, flags, settings
     ],
 )
 async def test_retiring_needs_the_whole_organization(more, reason):
-    """--retire-after is refused where an account that is still there might not be listed."""
+    """--retire-after is refused where an account that is still there might not be listed, and without a duration."""
+    with pytest.raises(SettingsError, match=r"--retire-after is a duration above 0, not 0s"):
+        lexport.SnapshotSettings(retire_after=timedelta(0), **more)
     with pytest.raises(SettingsError, match=f"--retire-after.*{reason}"):
         lexport.SnapshotSettings(retire_after=timedelta(days=14), **more)

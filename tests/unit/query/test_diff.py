@@ -131,6 +131,7 @@ async def test_as_people_read_it(tmp_path, write_dataset, run_lexport):
         "env_vars": [{**variable, "value_hmac": "bb", "value_length": 4}, {**variable, "name": "NEW"}],
         "tags": [{"function_name": "f", "key": "team", "value": "\x1b[31mred\n+ fake"}],
         "account_settings": [{"concurrent_executions_limit": 20}],
+        "code_signing_configs": [{"code_signing_config_arn": "arn:aws:lambda:eu-west-1:111122223333:csc:a"}],
     }
     denied = {**THERE, "status": "partial"}
     write_dataset(
@@ -143,6 +144,7 @@ async def test_as_people_read_it(tmp_path, write_dataset, run_lexport):
     assert done.out.splitlines() == [
         "111122223333 eu-west-1: 2026-11-20T02:00:00Z -> 2026-11-21T02:00:00Z",
         "  ~ limit concurrent_executions_limit 10 -> 20",
+        "  + code signing configuration arn:aws:lambda:eu-west-1:111122223333:csc:a",
         "  + f:2",
         "  - f:1",
         "  ~ f alias live 1 -> 2",
@@ -155,7 +157,7 @@ async def test_as_people_read_it(tmp_path, write_dataset, run_lexport):
         "  - gone (2 versions)",
         (
             "2 functions differ: versions +1 -3 ~1, aliases ~1, routes +1 -1, tags ~1, variables +1 ~1, layers ~1,"
-            " limits ~1"
+            " limits ~1, code signing configs +1"
         ),
         "not compared: 111122223333 us-east-1, partial in 01K00000000000000000000002",
     ]
