@@ -7,6 +7,7 @@ import pytest
 
 import lexport
 from lexport.model import Scope
+from lexport.query.catalog import open_catalog
 from lexport.simulator import Fault, Fleet, FleetSpec
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -111,6 +112,9 @@ async def test_no_aliases(simulator, run_lexport, flags, fleet, look, tmp_path):
     rows = same_rows(look, tmp_path / "fleet", look.expected_rows(fleet) | {"aliases": [], "alias_routes": []})
     assert [row["aliases"] for row in rows["scopes"]] == [None]  # not read is not none
     assert aws.calls[look.account, look.region, "ListAliases"] == 0
+    (commit,) = open_catalog(tmp_path / "fleet").manifests
+    assert {name: commit.entries(name) for name in ("aliases", "alias_routes")} == {"aliases": [], "alias_routes": []}
+    assert (await run_lexport("verify", tmp_path / "fleet")).code == 0
 
 
 async def test_two_regions(simulator, run_lexport, flags, fleet, look, tmp_path):

@@ -19,7 +19,7 @@ from lexport.dataset.layout import data_prefix, is_data_path
 from lexport.model import ULID_PATTERN, Coverage, Scope, ScopeStatus
 from lexport.settings import EnvMode, Qualifiers
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.registry import fleet_resources, tables_of_every_snapshot
+from lexport.tables.registry import fleet_resources, resource_tables, tables_of_every_snapshot, tables_read
 from lexport.tables.run import CHANGES, RETIRED, SCOPES
 from lexport.tables.text import plural
 
@@ -287,9 +287,11 @@ def _wrong_sum(manifest: Manifest) -> str | None:
         if not entry.read and (entry.rows or entry.table in rows):
             return f"the table {entry.table} was not read, and has {plural(entry.rows + rows[entry.table], 'row')}"
     if manifest.is_snapshot:
-        missing = [table.name for table in OF_EVERY_SNAPSHOT if table.name not in rows]
-        if missing:
-            return f"the table {missing[0]} is missing"
+        left_out = {*resource_tables()} - tables_read(manifest.options)
+        found = {entry.table for entry in manifest.files}
+        for table in OF_EVERY_SNAPSHOT:
+            if table.name not in (found if table in left_out else rows):
+                return f"the table {table.name} is missing"
     for table, count in (
         (SCOPES, len(manifest.scopes)),
         (FUNCTIONS, sum(entry.versions for entry in manifest.scopes)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,7 +39,7 @@ from lexport.errors import ReadError
 from lexport.model import Scope, ShardResult, __version__
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.packages import PACKAGES
-from lexport.tables.registry import SCHEMA_VERSION, resource_tables, resources_read, tables
+from lexport.tables.registry import SCHEMA_VERSION, resource_tables, tables, tables_read
 from lexport.tables.run import CHANGES, ERRORS, SCOPE_RESOURCES, SCOPES, SNAPSHOTS
 from lexport.tables.table import Table
 
@@ -119,7 +119,7 @@ def local_paths(files: Files, store: Store, *, has_values: bool) -> list[Path]:
 
 def tables_of_shards(options: Mapping[str, Any]) -> tuple[Table, ...]:
     """Return the tables that shards fill in a run with these options, those of the resources that it reads."""
-    read = {table for resource in resources_read(options) for table in resource.tables}
+    read = tables_read(options)
     others = (table for table in resource_tables() if table in read or table in OF_EVERY_SNAPSHOT)
     return (*VERSION_TABLES, *(table for table in others if table not in VERSION_TABLES))
 
@@ -234,10 +234,11 @@ def write_snapshot(
     written[CHANGES] = changes.files
     stage(ERRORS, _error_rows(changes.not_compared))
     write(ERRORS, count_gaps)
-    unread = [table for table in tables() if table not in written and table is not SNAPSHOTS]
-    for table in unread:
+    unread = {table for table in tables() if table not in written and table is not SNAPSHOTS}
+    for table in sorted(unread, key=tables().index):
         check_cancelled()
         written[table] = (folder.write_empty(table),)
+    unread |= {*resource_tables()} - tables_read(facts.options)
     return stage_commit(written, folder, facts, scopes, unread=unread, gaps=gaps, packages=packages)
 
 
@@ -260,7 +261,7 @@ def stage_commit(
     for table, files in written.items():
         for number, file in enumerate(files):
             if isinstance(file, FileEntry):
-                entries.append(file)
+                entries.append(replace(file, read=table not in unread))
                 continue
             path = layout.data_path(table.name, folder.snapshot_id, folder.snapshot_at, number)
             here[path] = file
@@ -344,7 +345,7 @@ def _scope_entry(result: ShardResult, counters: Mapping[Table, RowCounter]) -> S
 def _scope_row(
     entry: ScopeEntry, result: ShardResult, options: Mapping[str, Any], packages: PackageCounts | None
 ) -> tuple[Any, ...]:
-    read = {table for resource in resources_read(options) for table in resource.tables}
+    read = tables_read(options)
     counts = [getattr(entry, table.name) if table in read else None for table in COUNTED]
     return (
         entry.account_id,

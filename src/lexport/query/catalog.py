@@ -32,7 +32,7 @@ from lexport.model import GLOBAL_REGION, Scope
 from lexport.query.as_of import parse_moment
 from lexport.query.resources import read_resources, unread_lines
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.registry import BY_NAME, PACKAGE_TABLES, fleet_resources, resource_of, resources_read
+from lexport.tables.registry import BY_NAME, PACKAGE_TABLES, fleet_resources, resource_of, resources_read, tables_read
 from lexport.tables.run import RETIRED
 from lexport.tables.staged import CHILD_TABLES
 from lexport.tables.table import Table
@@ -246,11 +246,12 @@ class Catalog:
             for resource in fleet_resources():
                 what = words_of(resource.option)
                 names = {table.name: None for table in resource.tables}
+                asked = [table.name for table in resource.tables if table in tables_read(options)]
                 if resource.option not in read:
                     left_out_by = resource.left_out_by or f"--without {resource.option}"
                     why = left_out_by if resource.default else f"no --with {resource.option}"
                     unread.setdefault(f"{what} were left out ({why})", {}).update(names)
-                elif not all(map(snapshot.entries, names)):
+                elif not all(map(snapshot.entries, asked)):
                     unread.setdefault(f"{what} were not read by lexport {snapshot.lexport_version}", {}).update(names)
             yield from ((scope, tuple(tables), reason) for reason, tables in unread.items())
             if options.get("policies_for") == "functions":

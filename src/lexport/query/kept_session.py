@@ -6,13 +6,13 @@ import ctypes
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lexport.dataset.commits import commit_ids
-from lexport.dataset.layout import RUNS
+from lexport.dataset.layout import RUNS, run_path
 from lexport.dataset.manifest import Manifest
 from lexport.errors import QueryError
 from lexport.query.catalog import Catalog, open_catalog
@@ -26,17 +26,25 @@ class _Opened:
     """A session, what it was opened with, and the files that it has checked since."""
 
     session: QuerySession
-    catalog: Catalog
-    ids: list[str]
+    every: Catalog
+    as_of: str | None
     files: dict[Path, _Signature | None] = field(default_factory=dict)
 
     def is_current(self) -> bool:
-        """Return whether another session would read the same: one listing of the commits, and no file changed."""
+        """Return whether another session would read the same: one listing of the commits, and no file changed.
+
+        What ``as_of`` names may move with the clock: raises SettingsError where no snapshot is that old now.
+        """
         try:
-            ids = commit_ids(self.catalog.store.names(RUNS))
+            ids = commit_ids(self.every.store.names(RUNS))
         except OSError:
             return False  # a new session says what is wrong
-        return ids == self.ids and all(_signature(path) == known for path, known in self.files.items())
+        return (
+            # A damaged commit is not among the manifests: while there is one, no session is kept.
+            ids == [commit.snapshot_id for commit in self.every.manifests]
+            and all(_signature(path) == known for path, known in self.files.items())
+            and _until(self.every, self.as_of).manifests == self.session.catalog.manifests
+        )
 
     def note_files(self) -> None:
         """Remember the files that were checked since the last call."""
@@ -45,16 +53,35 @@ class _Opened:
                 self.files[path] = _signature(path)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A commit that was read, and its file where it is on this machine; the objects of a bucket are not looked at."""
+
+    commit: Manifest
+    path: Path | None
+    signature: _Signature | None
+
+    @classmethod
+    def of(cls, commit: Manifest, path: Path | None) -> _Known:
+        """Note the file as it is now."""
+        return cls(commit, path, None if path is None else _signature(path))
+
+    def is_current(self) -> bool:
+        """Return whether the file is as it was."""
+        return self.path is None or _signature(self.path) == self.signature
+
+
 class KeptSession:
     """One session of a dataset at a time; threads wait for each other.
 
-    It is opened when it is needed, and opened anew where commits came or went or a file was changed. A forked process
+    It is opened when it is needed, and opened anew where commits came or went, a file was changed, or ``as_of`` names
+    another moment now. A forked process
     opens its own. ``close`` gives everything back, as the end of the object does.
     """
 
     def __init__(self, dest: str | os.PathLike[str], as_of: str | None) -> None:
         self._dest, self._as_of = dest, as_of
-        self._known: Mapping[str, Manifest] = {}
+        self._known: dict[str, _Known] = {}
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
         self._closing: weakref.finalize[..., KeptSession] | None = None
@@ -62,8 +89,7 @@ class KeptSession:
 
     def catalog(self) -> Catalog:
         """Read the commits; of those that were read before only the names. Raises as ``open_catalog``."""
-        catalog, _ = self._read()
-        return catalog
+        return _until(self._read(), self._as_of)
 
     @contextmanager
     def open(self) -> Iterator[QuerySession]:
@@ -87,19 +113,25 @@ class KeptSession:
     def _current(self) -> _Opened:
         if self._opened is None or not self._opened.is_current():
             self._close()
-            catalog, ids = self._read()
+            every = self._read()
             with ExitStack() as stack:
-                session = stack.enter_context(open_catalog_session(catalog))
+                session = stack.enter_context(open_catalog_session(_until(every, self._as_of)))
                 self._closing = weakref.finalize(self, stack.pop_all().close)
-            self._opened = _Opened(session=session, catalog=catalog, ids=ids)
+            files = {known.path: known.signature for known in self._known.values() if known.path is not None}
+            self._opened = _Opened(session=session, every=every, as_of=self._as_of, files=files)
         return self._opened
 
-    def _read(self) -> tuple[Catalog, list[str]]:
-        catalog = open_catalog(self._dest, known=self._known)
-        self._known = {commit.snapshot_id: commit for commit in catalog.manifests}
-        # A damaged commit is not among the ids: while there is one, no session is kept.
-        ids = [commit.snapshot_id for commit in catalog.manifests]
-        return (catalog if self._as_of is None else catalog.as_of(self._as_of, option="as_of")), ids
+    def _read(self) -> Catalog:
+        same = {snapshot_id: known.commit for snapshot_id, known in self._known.items() if known.is_current()}
+        catalog = open_catalog(self._dest, known=same)
+        root = catalog.store.local_root() if catalog.store.moved is None else None
+        self._known = {
+            commit.snapshot_id: self._known[commit.snapshot_id]
+            if commit.snapshot_id in same
+            else _Known.of(commit, None if root is None else root / run_path(commit.snapshot_id))
+            for commit in catalog.manifests
+        }
+        return catalog
 
     def _close(self) -> None:
         self._opened = None
@@ -118,6 +150,10 @@ class KeptSession:
 
 
 _EVERY: weakref.WeakSet[KeptSession] = weakref.WeakSet()
+
+
+def _until(every: Catalog, as_of: str | None) -> Catalog:
+    return every if as_of is None else every.as_of(as_of, option="as_of")
 
 
 def _leave_all_to_parent() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -250,12 +252,24 @@ def _open_dataset(
 def _open_tables(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> Iterator[QuerySession]:
     # DuckDB spills large sorts into this temporary folder instead of the working folder. The folder is created in the
     # other thread: a signal between its creation and the assignment here would leave it behind.
-    create = partial(tempfile.TemporaryDirectory, prefix="lexport-sql-", ignore_cleanup_errors=True)
     worker = Worker(connection)
-    with worker.run(create) as spill:
+
+    def create() -> str:
+        folder = tempfile.mkdtemp(prefix="lexport-sql-")
+        removal.callback(weakref.finalize(worker, _remove_own, folder, os.getpid()))
+        return folder
+
+    with ExitStack() as removal:
+        spill = worker.run(create)
         tables = worker.run(partial(DatasetTables, connection, catalog))
         worker.run(partial(_lock, connection, catalog, spill))
         yield QuerySession(connection=connection, worker=worker, tables=tables)
+
+
+def _remove_own(folder: str, process: int) -> None:
+    """Remove a folder of this process; one that was forked from its process leaves it, however it ends."""
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_name(text: str) -> bool:

@@ -123,6 +123,12 @@ def resources_read(options: Mapping[str, Any]) -> tuple[Resource, ...]:
     return tuple(resource for resource in fleet_resources() if resource.is_read(options))
 
 
+def tables_read(options: Mapping[str, Any]) -> frozenset[Table]:
+    """Return the tables of a fleet that a run with these options reads; those of packages are not among them."""
+    read = {table for resource in resources_read(options) for table in resource.tables}
+    return frozenset(read - {ENV_VARS} if options.get("env") == "none" else read)
+
+
 def call_of(operation: str) -> Call | None:
     """Return the declaration of an operation, None where no run calls it."""
     calls = (LOOKUP_EVENTS, *(call for resource in resources() for call in (resource.call, *resource.lists)))

@@ -1,5 +1,6 @@
 """``lexport verify`` reports each kind of damage of a real dataset with a line and the exit code."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from damage import PACKAGE, PACKAGES_ID, STORED, file_of, fix, flip, rewrite
 
 from lexport.dataset import layout, manifest
+from lexport.tables.functions import ENV_VARS
+from lexport.tables.registry import tables_read
 
 pytestmark = pytest.mark.slow
 
@@ -141,6 +144,29 @@ def test_resources_that_are_not_there(dest, verify):
     older = replace(commit, files=tuple(entry for entry in commit.files if entry.table != "scope_resources"))
     (dest / named).write_bytes(older.to_json())
     assert verify("--data") == ([], 0)
+
+
+@pytest.mark.parametrize(("table", "read"), [("function_usage", True), ("event_source_mappings", False)])
+def test_what_was_read_follows_from_the_options(dest, verify, table, read):
+    """A manifest that says of a table that it was read, or was not, against the options of its run is damaged."""
+    path = next(dest.glob("_runs/0*.json"))
+    document = json.loads(path.read_bytes())
+    (entry,) = (each for each in document["files"] if each["table"] == table)
+    assert entry["read"] != read
+    entry["read"], entry["rows"] = read, 0
+    path.write_text(json.dumps(document))
+    lines, code = verify()
+
+    assert code == 4
+    assert ("wrong_counts", f"{table} is said {'to' if read else 'not to'} be read") in [
+        (line[2], line[3].split(",")[0]) for line in lines
+    ]
+
+
+def test_env_none_reads_no_variables():
+    """With ``--env none`` the table of variables is not read, whatever else the run reads."""
+    assert ENV_VARS in tables_read({})
+    assert {*tables_read({})} - {*tables_read({"env": "none"})} == {ENV_VARS}
 
 
 def test_wrong_row_count(dest, verify):

@@ -3,6 +3,8 @@
 import gc
 import os
 import pickle
+import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -90,7 +92,9 @@ def test_a_file_that_changes(tmp_path, write_dataset):
     text = manifest.read_text()
     manifest.write_text("{")
     assert names(lexport.Dataset(dest)) == ["f0"]
+    assert names(dataset) == ["f0"]
     manifest.write_text(text)
+    assert names(dataset) == ["f0", "f1"]
     dest.rename(tmp_path / "elsewhere")
     with pytest.raises(SettingsError, match="does not exist"):
         names(dataset)
@@ -127,6 +131,53 @@ def test_threads(tmp_path, sessions, write_dataset):
         answers = [*pool.map(ask, range(20))]
     assert answers == [[{"n": number, "functions": 2}] for number in range(20)]
     assert len(sessions()) == 1
+
+
+def test_days_pass_and_a_forked_process_exits(tmp_path, write_dataset):
+    """``yesterday`` is another day after midnight, and a forked process that exits removes nothing of its parent."""
+    write_dataset(tmp_path / "fleet", NIGHTS)
+    spills = tmp_path / "spills"
+    spills.mkdir()
+    benchmarks = Path(__file__).parents[3] / "benchmarks"
+    done = subprocess.run(
+        [sys.executable, "-c", DAYS, str(tmp_path / "fleet"), str(spills)],
+        env={**os.environ, "PYTHONPATH": str(benchmarks), "TMPDIR": str(spills)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["['f0']", "['f0', 'f1']", "no snapshot is that old", "1"], done.stderr
+    assert list(spills.iterdir()) == []
+
+
+DAYS = """
+import os, secrets, sys
+import fixed_clock
+real = os.urandom
+fixed_clock.replace_clock_and_random()
+os.urandom = real
+fixed_clock.set_clock("2026-11-23T23:59:00+00:00")
+import lexport
+dataset = lexport.Dataset(sys.argv[1], as_of="yesterday")
+names = lambda: dataset.sql("SELECT function_name FROM history.functions ORDER BY 1")["function_name"].to_pylist()
+print(names())
+fixed_clock.set_clock("2026-11-24T00:01:00+00:00")
+print(names())
+fixed_clock.set_clock("2026-11-22T12:00:00+00:00")
+try:
+    names()
+except lexport.SettingsError as error:
+    print("no snapshot is that old" if "no snapshot is that old" in str(error) else error)
+fixed_clock.set_clock("2026-11-24T00:01:00+00:00")
+names()
+sys.stdout.flush()
+pid = os.fork()
+if not pid:
+    sys.exit(0)
+os.waitpid(pid, 0)
+print(len(os.listdir(sys.argv[2])))
+"""
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")

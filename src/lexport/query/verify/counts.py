@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lexport.dataset.layout import run_path
-from lexport.dataset.manifest import COUNTED, Manifest
+from lexport.dataset.manifest import COUNTED, OF_EVERY_SNAPSHOT, Manifest
 from lexport.dataset.references import LOST
 from lexport.model import Scope
 from lexport.query.verify.local_files import LocalFiles
 from lexport.query.verify.rows import Damage
 from lexport.tables.functions import FUNCTIONS
+from lexport.tables.registry import resource_tables, tables_read
 from lexport.tables.run import ERRORS, SCOPE_RESOURCES, SCOPES
 from lexport.tables.table import FUNCTION_KEY, SCOPE_KEY, Table
 
@@ -63,6 +64,23 @@ def check_resources(files: LocalFiles, commit: Manifest) -> Iterator[Damage]:
         if entry.status == "complete" and statuses[entry.scope].get(FUNCTIONS.name) not in (None, "complete"):
             status = statuses[entry.scope][FUNCTIONS.name]
             yield _wrong(commit, f"{entry.scope}: status complete, scope_resources has {status} for functions")
+
+
+def check_read(commit: Manifest) -> Iterator[Damage]:
+    """Compare which tables a commit says were read with the options of its run.
+
+    Older releases did not record it, and wrote empty files of some tables that they did not read.
+    """
+    is_recorded = any(not entry.read for entry in commit.files)
+    read = tables_read(commit.options)
+    for table in resource_tables() if commit.is_snapshot else ():
+        for entry in (entry for entry in commit.files if entry.table == table.name):
+            if entry.read and table not in read and (is_recorded or entry.rows or table not in OF_EVERY_SNAPSHOT):
+                yield _wrong(commit, f"{table.name} is said to be read, which the options of the run left out")
+                break
+            if not entry.read and table in read:
+                yield _wrong(commit, f"{table.name} is said not to be read, which the options of the run include")
+                break
 
 
 def check_counts(files: LocalFiles, commit: Manifest) -> Iterator[Damage]:

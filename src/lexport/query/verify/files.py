@@ -30,7 +30,7 @@ from lexport.errors import RunError
 from lexport.model import ULID_LENGTH, is_ulid
 from lexport.query.catalog import find_commits, location
 from lexport.query.verify import stored_packages
-from lexport.query.verify.counts import check_counts, check_references, check_resources, check_scopes
+from lexport.query.verify.counts import check_counts, check_read, check_references, check_resources, check_scopes
 from lexport.query.verify.local_files import LocalFiles
 from lexport.query.verify.remedies import remedy
 from lexport.query.verify.rows import Damage, check_rows
@@ -175,6 +175,7 @@ def _check_commit(
             reason = overlap(*paths, before, BY_NAME[table])
             if reason is not None:
                 yield Damage(path=after.path, kind="overlapping_rows", detail=reason)
+    yield from check_read(commit)
     try:
         yield from check_scopes(files, commit)
         yield from check_resources(files, commit)
