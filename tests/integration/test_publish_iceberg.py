@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
@@ -20,15 +22,24 @@ from lexport.dataset.open_store import open_store
 from lexport.dataset.prune import prune_store
 from lexport.dataset.prune_order import PruneOrder
 from lexport.dataset.retention import KeepRules
+from lexport.dataset.retire import retire
 from lexport.errors import ReadError, SettingsError
+from lexport.query.publish.ducklake import publish_ducklake
 from lexport.query.publish.iceberg import publish_iceberg
 from lexport.query.publish.iceberg_schema import table_schema
 from lexport.query.sql import open_result
+from lexport.query.warehouse.apply import apply_feed
+from lexport.query.warehouse.dbt.profiles import DBT_DIALECTS
+from lexport.query.warehouse.dbt.project import project
+from lexport.query.warehouse.dialects import DIALECTS
+from lexport.query.warehouse.location import check_location
 from lexport.settings import Destination
 from lexport.tables import registry
 from lexport.tables.functions import FUNCTIONS
 
 FRAMES = Path(__file__).parents[2] / "build" / "frames"
+CATALOG, FILE = "a%20catalog.db", "a catalog.db"  # as SQLAlchemy reads it
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "open-table-formats.md"
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 FORMER = {name: former for former, name in FUNCTIONS.renames().items()}
 
@@ -70,7 +81,7 @@ def counts_in_lexport(dest):
 
 def open_tables(folder):
     """Every published table, as pyiceberg opens them."""
-    catalog = SqlCatalog("lexport", uri=f"sqlite:///{folder}/catalog.db")
+    catalog = SqlCatalog("lexport", uri=f"sqlite:///{folder}/{CATALOG}")
     try:
         return {name: catalog.load_table(("lexport", name)) for _, name in catalog.list_tables("lexport")}
     finally:
@@ -95,7 +106,7 @@ async def read_by_polars(tables, environment):
 
 def publish(dest, folder, **more):
     result = publish_iceberg(
-        Destination(str(dest)), catalog=f"sqlite:///{folder}/catalog.db", namespace="lexport", **more
+        Destination(str(dest)), catalog=f"sqlite:///{folder}/{CATALOG}", namespace="lexport", **more
     )
     return {table.table: table for table in result.tables}
 
@@ -111,10 +122,13 @@ def published_files(folder):
 @pytest.mark.slow
 @pytest.mark.asyncio
 async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_path, environment):
-    """After five publications, two repeated, one killed, two at once, two readers find rows and documentation."""
+    """After five publications, two repeated, one killed, two at once, two readers find rows and documentation.
+
+    At the end the account is retired, which is published too.
+    """
     dest, folder = tmp_path / "a fleet", tmp_path / "iceberg"
     folder.mkdir()
-    arguments = ("publish", dest, "iceberg", "--catalog", f"sqlite:///{folder}/catalog.db", "--output", "json")
+    arguments = ("publish", dest, "iceberg", "--catalog", f"sqlite:///{folder}/{CATALOG}", "--output", "json")
     (first,) = hand_written.write_dataset(dest, [night(1, hand_written, without=["durable_config_execution_timeout"])])
     hand_written.make_old(dest, first)
     hand_written.write_dataset(dest, [night(9, hand_written, commit=False)])  # a run that never committed
@@ -172,6 +186,31 @@ async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_pa
     assert by_polars.pop("concurrency") == 80
     assert by_polars == {table.name: [counts[table.name], list(table.names())] for table in registry.tables()}
 
+    assert latest_by_the_guide(tables) == 10
+    await retire(dest, "111122223333")
+    assert publish(dest, folder)["scopes"].snapshots_added == 1
+    assert {table.files_added for table in publish(dest, folder, is_dry_run=True).values()} == {0}
+    assert latest_by_the_guide(open_tables(folder)) == 0
+
+    mine = [path for path in folder.rglob("*") if path.is_file() and "tags" not in path.parts]  # others are compact()'s
+    assert {path.stat().st_mode & 0o777 for path in mine} <= {0o600, 0o640}  # hand-written manifests are 0644
+    lose_metadata(open_tables(folder)["tags"])
+    lost = await run_lexport(*arguments)
+    assert (lost.code, "names metadata that is gone" in lost.err) == (1, True), lost.err
+
+
+def lose_metadata(table):
+    Path(table.metadata_location.removeprefix("file://")).unlink()
+
+
+def latest_by_the_guide(tables):
+    """Count the latest functions by the SQL of the guide."""
+    (statement,) = re.findall(r"```sql\n(  SELECT f\..*?)```", GUIDE.read_text(), re.DOTALL)
+    with duckdb.connect() as connection:
+        for name in ("functions", "scopes"):
+            connection.register(name, rows_of(tables[name]))
+        return connection.execute(f"SELECT count(*) FROM ({statement})").fetchone()[0]
+
 
 async def succeed(run_lexport, arguments):
     done = await run_lexport(*arguments)
@@ -213,7 +252,7 @@ def kill_in_the_middle(lexport_path, arguments, folder, environment, cwd):
 
 
 def states(folder):
-    with sqlite3.connect(folder / "catalog.db") as connection:
+    with sqlite3.connect(folder / FILE) as connection:
         found = connection.execute("SELECT table_name, metadata_location FROM iceberg_tables").fetchall()
     connection.close()
     return found
@@ -222,8 +261,11 @@ def states(folder):
 @pytest.mark.parametrize(
     ("catalog", "told"),
     [
-        ("https://user:hunter22@catalog.example/x", "a user name or a password is in it"),
-        ("sqlite:///catalog.db?password=hunter22", "`?` or `#` is in it"),
+        ("https://user@catalog.example/x", "a user name is in it"),
+        ("https://user:hunter22@catalog.example/x", "a password may be in it"),
+        ("https://user:hunter22/more@127.0.0.1:1/db", "a password may be in it"),
+        ("sqlite:///catalog.db?warehouse=x", "`?` or `#` is in it"),
+        ("sqlite:///.", "is a folder; write it like sqlite:///catalog.db"),
         ("sqlite://catalog.db", "write it like sqlite:///catalog.db"),
         ("sqlite:///nowhere/catalog.db", "there is no folder"),
         ("ftp://host", "Could not infer the catalog type"),
@@ -243,15 +285,48 @@ def test_wrong_catalogs(tmp_path, hand_written, monkeypatch, catalog, told):
     assert [path.name for path in tmp_path.iterdir()] == ["fleet"]
 
 
+def refuse_iceberg(text):
+    publish_iceberg(Destination("fleet"), catalog=text, namespace="lexport")
+
+
+def refuse_ducklake(text):
+    publish_ducklake(Destination("fleet"), catalog=text, namespace="lexport")
+
+
+def refuse_apply(text):
+    apply_feed("fleet", "duckdb", text, since=None, write_mode="hard-delete")
+
+
+def refuse_location(text):
+    check_location(text, DIALECTS["athena"])
+
+
+def refuse_project(text):
+    project(DBT_DIALECTS["duckdb"], text)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [refuse_iceberg, refuse_ducklake, refuse_apply, refuse_location, refuse_project],
+    ids=lambda use: use.__name__,
+)
+def test_no_place_takes_a_password(use):
+    """Every URL and connection string that is given is looked at before anything else, and is not repeated."""
+    for text in ("postgresql://u:hunter/22@h/x", "s3://user:hunter22@b/x", "mysql:host=h pwd=hunter22"):
+        with pytest.raises(SettingsError, match="a password may be in it") as refused:
+            use(text)
+        assert "hunter" not in str(refused.value)
+
+
 def test_a_table_of_somebody_else(tmp_path, hand_written):
     """A table that lexport did not create is refused, and nothing is published; a dry run makes nothing either."""
     dest = tmp_path / "fleet"
     hand_written.write_dataset(dest, [night(1, hand_written)])
     would = publish(dest, tmp_path, is_dry_run=True)
-    assert not (tmp_path / "catalog.db").exists()
+    assert not (tmp_path / FILE).exists()
     assert (would["functions"].is_new, would["functions"].rows, would["snapshots"].rows) == (True, 10, 1)
 
-    catalog = SqlCatalog("lexport", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}")
+    catalog = SqlCatalog("lexport", uri=f"sqlite:///{tmp_path}/{CATALOG}", warehouse=f"file://{tmp_path}")
     catalog.create_namespace("lexport")
     catalog.create_table(("lexport", "functions"), schema=table_schema(FUNCTIONS))
     with pytest.raises(SettingsError, match=r"lexport.functions of the catalog .* is not lexport's"):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import pairwise
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 # --- presigned URLs in text -------------------------------------------------------------------------------------------
 
@@ -50,6 +50,31 @@ def remove_secrets(text: str, secrets: Iterable[str | None] = ()) -> str:
         if secret and len(secret) >= _LEAST_SECRET_CHARACTERS:
             text = text.replace(secret, "[removed]").replace(quote(secret, safe=""), "[removed]")
     return _SIGNED_PARAMETER.sub(r"\1=[removed]", text)
+
+
+# --- passwords in URLs and connection strings that a user gives ------------------------------------------------------
+
+_USER_AND_PASSWORD = re.compile(
+    # After the first `//`; a connection string without it begins with the user. A password may have any character.
+    r"//.*?(?::|%(?:25)*3A).*@"
+    r"|^(?!.*//)(?:[^\s=]*:[^\s=]*@|(?:(?:postgres|mysql|sqlite):)?+[^\s=]*:.*@)",
+    re.IGNORECASE | re.DOTALL,
+)
+_PASSWORD_PARAMETER = re.compile(
+    r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credential|signature|api[_-]?key|access[_-]?key)[\w.-]*\s*="
+    r"|(?<![a-z])(?:pass|sig)\s*=",
+    re.IGNORECASE,
+)
+
+
+def may_hold_password(text: str) -> bool:
+    """Return whether a URL or connection string may have a password; rather once too often than too seldom.
+
+    Only a parser of its library knows for certain, and each has its own idea of a text that is no URL.
+    """
+    if _USER_AND_PASSWORD.search(text):
+        return True
+    return any(_PASSWORD_PARAMETER.search(each) for each in (text, unquote(text), unquote(unquote(text))))
 
 
 # --- secrets in lines of logs -----------------------------------------------------------------------------------------

@@ -103,7 +103,11 @@ class Command(click.Command):
         """Parse the arguments. An option whose value is still to be completed keeps no argument from being read."""
         if ctx.resilient_parsing and args and args[-1].startswith("-"):
             args = args[:-1]
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:  # one about an option without its value does not say of which command
+            error.ctx = error.ctx or ctx
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under the titles of their groups."""
@@ -146,4 +150,5 @@ def write_examples(formatter: click.HelpFormatter, examples: Iterable[str]) -> N
 
 def in_plain_words(message: str) -> str:
     """Return a message of click without its names of types."""
+    message = message.replace("\n\t", " ")  # between the names of a choice
     return _TYPE.sub(lambda found: "a whole number." if found[1] == "integer" else "a number.", message)

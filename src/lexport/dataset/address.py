@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from lexport.aws.redact import may_hold_password
 from lexport.errors import SettingsError
 
 SCHEMES = ("s3", "gs", "az")
@@ -46,6 +47,8 @@ def parse_address(dest: str | os.PathLike[str]) -> Address | None:
     authority, _, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
     slashes = "//" if match[1] else "/"
     shown = f"{scheme}:{slashes}{authority.rpartition('@')[2]}" + (f"/{path}" if path else "")
+    if may_hold_password(shown):  # one with a slash ends the authority too early
+        shown = f"{scheme}:{slashes}…"
     shown = "".join(char if char.isprintable() else "?" for char in shown)
     if scheme not in SCHEMES or match[1] is None:
         raise SettingsError(f"DEST {shown}: only these can be read and written: {_EXAMPLES}", option="DEST")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lexport.aws.redact import REMOVED, cut_urls, has_presigned_url, remove_presigned_urls
+from lexport.aws.redact import REMOVED, cut_urls, has_presigned_url, may_hold_password, remove_presigned_urls
 
 HOST = "https://awslambda-us-west-2-tasks.s3.us-west-2.amazonaws.com/snapshots/1/f"
 SIGNED = [
@@ -113,3 +113,50 @@ def test_urls_of_unknown_fields(text, left):
 def test_hostile_text_takes_no_time(piece):
     """A text made to be searched for long costs no more than its length."""
     cut_urls(piece * (200_000 // len(piece)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://u:canary@h/x",
+        "https://u:can/ary@127.0.0.1:1/db",
+        "https://u:can//ary@h",
+        "https://u:can@ary?b#c@h",
+        "https://u%3Acanary@h",
+        "https://u:can\nary@h",
+        "postgres:postgresql://u:can/ary@h/x",
+        "u:can=ary@h/x",
+        "postgres:canary@h/x",
+        "mysql:host=h pwd=canary",
+        "mysql:host=h passwd = 'can ary'",
+        "host=h pass=canary",
+        "postgresql://h/x?pass%77ord=canary",
+        "postgresql://h/x?sslpassword=canary",
+        "md:x?motherduck_token=canary",
+        "https://h/?client_secret=canary",
+        "https://h/?sig=canary",
+    ],
+)
+def test_a_text_that_may_hold_a_password(text):
+    """A password is found wherever a library may look for one, also in a text that is no URL."""
+    assert may_hold_password(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sqlite:///catalog.db",
+        "sqlite:x.db",
+        "https://h:8181/x",
+        "postgresql://u@h:5432/x?sslmode=require&passfile=/x",
+        "postgres:postgresql://u@h:5432/x",
+        "postgres:dbname=lake user=a@b host=h require_auth=password",
+        "host=h:1 user=a@b",
+        "service=NAME",
+        "s3://bucket/prefix",
+        "abfss://container@account.dfs.core.windows.net/x",
+    ],
+)
+def test_a_text_without_a_password(text):
+    """A URL with a user alone, a port, or the file of a password is none with a password."""
+    assert not may_hold_password(text)

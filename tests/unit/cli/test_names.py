@@ -77,6 +77,11 @@ def test_explain(dest, lexport, query):
             "lexport snapshot: there is no option --regoin; did you mean --region? (see lexport snapshot --help)",
         ),
         (("sql", "x", "y", "--zzzzz"), "lexport sql: there is no option --zzzzz (see lexport sql --help)"),
+        (("schema", "--dbt"), "lexport schema: Option '--dbt' requires an argument. (see lexport schema --help)"),
+        (
+            ("publish", "x"),
+            "lexport publish: Missing argument 'FORMAT'. Choose from: iceberg, ducklake (see lexport publish --help)",
+        ),
         (
             ("check", "x", "--fail-one", "low"),
             "lexport check: there is no option --fail-one; did you mean --fail-on? (see lexport check --help)",

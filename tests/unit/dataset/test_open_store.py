@@ -53,6 +53,8 @@ def signed_for(server, method="PUT"):
         ("s3://bucket/x?X-Amz-Signature=canary", "`?` or `#`"),
         ("s3://bucket/x#canary", "`?` or `#`"),
         ("s3://user:canary@bucket/x", "a user name or a password"),
+        ("s3://user:canary/x@bucket/x", "is not the name of a bucket"),
+        ("s3://user/canary:canary@bucket/x?y", "`?` or `#`"),
         ("s3://canary@bucket/x?y", "a user name or a password"),
         ("s3:/bucket/x", "DEST s3:/bucket/x: only these can be read and written"),
         ("s3a://bucket/x", "only these"),

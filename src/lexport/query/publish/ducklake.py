@@ -25,10 +25,11 @@ from lexport.dataset.store import Store
 from lexport.errors import CredentialsError, LexportError, PublishError, ReadError, RunError, SettingsError
 from lexport.model import is_ulid
 from lexport.query.catalog import location, open_catalog
+from lexport.query.passwords import refuse_password
 from lexport.query.publish.plan import CommitFiles, Held, PublishedFile, id_in_path, publication_order
 from lexport.query.publish.result import PublishedTable, PublishResult
 from lexport.query.publish.s3 import s3_access
-from lexport.query.publish.source import Source, add_up, publish_from
+from lexport.query.publish.source import Source, add_up, private_files, publish_from
 from lexport.query.sql_text import escape_glob, one_line, quote_name, quote_text
 from lexport.settings import Destination
 from lexport.tables.run import SNAPSHOTS
@@ -41,7 +42,6 @@ _MARK = " Published by lexport."
 _ATTEMPTS = 8
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 _SERVER = re.compile(r"(postgres|mysql|sqlite):")
-_PASSWORD = re.compile(r"passw(?:or)?d\s*=|://[^/@\s]*:[^/@\s]*@", re.IGNORECASE)
 _TYPES = {
     Type.TEXT: "VARCHAR",
     Type.INT32: "INTEGER",
@@ -64,7 +64,7 @@ def publish_ducklake(dest: Destination, *, catalog: str, namespace: str, is_dry_
     dataset = open_catalog(dest)
     if is_dry_run and not _SERVER.match(catalog) and not Path(catalog).exists():
         return publish_from(dataset, lambda source: _Publication(None, namespace, source, "").run(is_dry_run=True))
-    with _errors(catalog), duckdb.connect() as connection:
+    with _errors(catalog), private_files(dataset), duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         _load(connection, "ducklake")
         root = _open_files(connection, dest, dataset.store)
@@ -77,11 +77,9 @@ def publish_ducklake(dest: Destination, *, catalog: str, namespace: str, is_dry_
 
 
 def _check_catalog(catalog: str) -> None:
-    if _PASSWORD.search(catalog):
-        raise SettingsError(
-            f"{OPTION}: a password is in it; it comes from PGPASSWORD, PGPASSFILE or the server's own file",
-            option=OPTION,
-        )
+    refuse_password(
+        catalog, option=OPTION, instead="it comes from PGPASSWORD, PGPASSFILE or the server's own file of options"
+    )
     if not catalog:
         raise SettingsError(f"{OPTION} is empty; name a file like metadata.ducklake", option=OPTION)
     if not _SERVER.match(catalog):

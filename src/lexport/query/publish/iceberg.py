@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from pyiceberg.catalog import Catalog as IcebergCatalog
@@ -32,7 +32,7 @@ from lexport.query.publish.iceberg_schema import day_partition, new_properties, 
 from lexport.query.publish.iceberg_table import apply, commits_held, new_mark, rows_of, was_applied
 from lexport.query.publish.plan import PROPERTY, Held, TablePlan, publication_order
 from lexport.query.publish.result import PublishedTable, PublishResult
-from lexport.query.publish.source import Source, add_up, publish_from
+from lexport.query.publish.source import Source, add_up, private_files, publish_from
 from lexport.settings import Destination
 from lexport.tables.run import SNAPSHOTS
 from lexport.tables.table import Table
@@ -55,10 +55,10 @@ def publish_iceberg(dest: Destination, *, catalog: str, namespace: str, is_dry_r
         raise SettingsError(f"--namespace {namespace!r}: a name, or several with dots between", option="--namespace")
     dataset = open_catalog(dest)
     files = open_files(dest, dataset.store)
-    opened = None
-    if not (is_dry_run and is_absent(catalog)):
-        opened = open_iceberg(catalog, files.properties, timeout_s=dest.timeout_s)
-    with closing(opened) if opened is not None else nullcontext():
+    with private_files(dataset), ExitStack() as stack:
+        opened = None
+        if not (is_dry_run and is_absent(catalog)):
+            opened = stack.enter_context(closing(open_iceberg(catalog, files.properties, timeout_s=dest.timeout_s)))
         return publish_from(
             dataset,
             lambda source: _Publication(catalog, opened, levels, source, files).run(is_dry_run=is_dry_run),

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import sqlalchemy.engine
 import sqlalchemy.exc
 from pyiceberg import exceptions as iceberg
 from pyiceberg.catalog import Catalog, CatalogType, infer_catalog_type, load_catalog
@@ -18,7 +19,10 @@ from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.utils.config import Config, merge_config
 
 from lexport.aws.errors import one_line
+from lexport.aws.redact import clean_foreign_line, cut_urls
 from lexport.errors import CredentialsError, LexportError, RunError, SettingsError
+from lexport.query.passwords import refuse_password
+from lexport.query.publish.iceberg_files import NOT_IN_URLS
 
 NAME_OF_URLS = "lexport"
 """The name in pyiceberg's configuration of a catalog that is given as a URL."""
@@ -76,49 +80,72 @@ def open_iceberg(catalog: str, defaults: Mapping[str, str], *, timeout_s: float)
             return load_catalog(name, **properties)
         except ImportError as error:
             raise SettingsError(
-                f"{OPTION} {catalog} needs more of pyiceberg ({one_line(str(error))}); for Glue and for signed requests"
+                f"{OPTION} {catalog} needs more of pyiceberg ({_text(error)}); for Glue and for signed requests"
                 " run: pip install boto3",
                 option=OPTION,
             ) from error
         except (ValueError, iceberg.NoSuchPropertyException, iceberg.NotInstalledError) as error:
-            raise SettingsError(f"{OPTION} {catalog}: {one_line(str(error))}; {_CONFIGURE}", option=OPTION) from error
+            raise SettingsError(f"{OPTION} {catalog}: {_text(error)}; {_CONFIGURE}", option=OPTION) from error
 
 
 def is_absent(catalog: str) -> bool:
     """Return whether a catalog is a file that does not exist yet."""
-    return catalog.startswith(_SQLITE) and not Path(catalog.removeprefix(_SQLITE)).exists()
+    return catalog.startswith(_SQLITE) and not _file_of(catalog).exists()
+
+
+def _file_of(catalog: str) -> Path:
+    """Return the absolute path that SQLAlchemy reads in the URL of a SQLite file, where %20 is a space."""
+    return Path(sqlalchemy.engine.make_url(catalog).database or "").absolute()
 
 
 def check_catalog(catalog: str) -> None:
     """Raise SettingsError for a URL that has credentials or settings, or that names no place for a file."""
+    refuse_password(
+        catalog,
+        option=OPTION,
+        instead="credentials come from .pyiceberg.yaml or variables such as"
+        f" PYICEBERG_CATALOG__{NAME_OF_URLS.upper()}__CREDENTIAL",
+    )
     if "://" not in catalog:
         return
     try:
         url = urlsplit(catalog)
-        has_user = "@" in url.netloc
     except ValueError as error:
         raise SettingsError(f"{OPTION}: this is no URL: {error}", option=OPTION) from None
-    if has_user or url.query or url.fragment:
-        part = "a user name or a password" if has_user else "`?` or `#`"
+    if "@" in url.netloc or url.query or url.fragment:
+        part = "a user name" if "@" in url.netloc else "`?` or `#`"
         raise SettingsError(
             f"{OPTION} {url.scheme}://…: {part} is in it; settings come from .pyiceberg.yaml or variables such as"
             f" PYICEBERG_CATALOG__{NAME_OF_URLS.upper()}__CREDENTIAL",
             option=OPTION,
         )
     if url.scheme == "sqlite":
-        path = catalog.removeprefix(_SQLITE)
-        if not catalog.startswith(_SQLITE) or not path:
+        if not catalog.startswith(_SQLITE) or catalog == _SQLITE:
             raise SettingsError(f"{OPTION} {catalog}: write it like {_SQLITE}catalog.db", option=OPTION)
-        if not Path(path).absolute().parent.is_dir():
-            raise SettingsError(f"{OPTION} {catalog}: there is no folder {Path(path).absolute().parent}", option=OPTION)
+        file = _file_of(catalog)
+        if file.is_dir() or not file.parent.is_dir():
+            what = f"{file} is a folder" if file.is_dir() else f"there is no folder {file.parent}"
+            raise SettingsError(f"{OPTION} {catalog}: {what}; write it like {_SQLITE}catalog.db", option=OPTION)
 
 
 def _properties_of(catalog: str, *, has_warehouse: bool) -> dict[str, str]:
     """Return what a URL says; new tables of a SQLite file lie beside it where nothing else is configured."""
     if not catalog.startswith(_SQLITE):
         return {"uri": catalog}
-    path = Path(catalog.removeprefix(_SQLITE)).absolute()
-    return {"uri": f"{_SQLITE}{path}"} | ({} if has_warehouse else {"warehouse": f"file://{path.parent}"})
+    path = _file_of(catalog)
+    uri = {"uri": sqlalchemy.engine.URL.create("sqlite", database=str(path)).render_as_string()}
+    if has_warehouse:
+        return uri
+    if found := NOT_IN_URLS.search(str(path.parent)):
+        raise SettingsError(
+            f"{OPTION} {catalog}: readers of Iceberg take {found[0]} in {path.parent} for a part of URLs", option=OPTION
+        )
+    return uri | {"warehouse": f"file://{path.parent}"}
+
+
+def _text(error: Exception) -> str:
+    """Return the line of an error of a library, which may quote the configuration."""
+    return clean_foreign_line(cut_urls(one_line(str(error))))
 
 
 def may_pass(error: Exception) -> bool:
@@ -154,14 +181,18 @@ def catalog_errors(catalog: str, when: str) -> Iterator[None]:
     except LexportError:
         raise
     except Exception as error:
-        text = one_line(str(error)) or type(error).__name__
+        text = _text(error) or type(error).__name__
         refused = (
             iceberg.UnauthorizedError,
             iceberg.ForbiddenError,
             iceberg.OAuthError,
             iceberg.AuthorizationExpiredError,
         )
-        shown = catalog.split("://", maxsplit=1)[0] + "://…" if "@" in catalog else catalog
         if isinstance(error, refused) or _DENIED.search(text):
-            raise CredentialsError(f"the catalog {shown} refused the access when {when}: {text}") from error
-        raise RunError(f"the catalog {shown} failed when {when}: {type(error).__name__}: {text}") from error
+            raise CredentialsError(f"the catalog {catalog} refused the access when {when}: {text}") from error
+        if isinstance(error, FileNotFoundError):
+            raise RunError(
+                f"the catalog {catalog} names metadata that is gone ({text}); restore it, or drop the table from the"
+                " catalog, or publish into a new catalog or another --namespace"
+            ) from error
+        raise RunError(f"the catalog {catalog} failed when {when}: {type(error).__name__}: {text}") from error

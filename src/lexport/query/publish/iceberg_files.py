@@ -15,7 +15,7 @@ from lexport.query.catalog import location
 from lexport.query.publish.s3 import s3_access
 from lexport.settings import Destination
 
-_NOT_IN_URLS = re.compile(r"[#?%]")
+NOT_IN_URLS = re.compile(r"[#?%]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def open_files(dest: Destination, store: Store) -> Files:
         root, properties = address.url, _s3_properties(address, dest)
     else:
         raise SettingsError(f"DEST {address.url}: only a folder and s3:// can be published to Iceberg", option="DEST")
-    if found := _NOT_IN_URLS.search(root):
+    if found := NOT_IN_URLS.search(root):
         raise SettingsError(f"DEST {root}: readers of Iceberg take {found[0]} for a part of URLs", option="DEST")
     return Files(root=root, io=PyArrowFileIO(properties), properties=properties)
 

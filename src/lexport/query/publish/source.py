@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 from lexport.dataset import layout
 from lexport.dataset.commits import commit_ids, is_committed
 from lexport.errors import ReadError
-from lexport.query.catalog import Catalog
+from lexport.query.catalog import Catalog, location
 from lexport.query.publish.plan import Held, TablePlan, committed_files, plan_table
 from lexport.query.publish.result import PublishedTable
 from lexport.tables.table import Table
@@ -46,6 +50,26 @@ class Source:
     def notes(self) -> tuple[str, ...]:
         """Return a line for each caveat."""
         return self._dataset.damage()
+
+
+@contextmanager
+def private_files(dataset: Catalog) -> Iterator[None]:
+    """Give new files of a catalog on this machine the mode of the dataset's: bounds of columns have values of it.
+
+    Libraries write them, and SQLite and DuckDB files of their own beside them, so it is done by the umask, which is
+    that of the whole process.
+    """
+    mode = 0o600
+    if dataset.store.moved is None and dataset.manifests:
+        newest = Path(location(dataset.store)) / layout.run_path(dataset.manifests[0].snapshot_id)
+        with suppress(FileNotFoundError):  # it was pruned meanwhile
+            mode = newest.stat().st_mode
+    former = os.umask(0o077)
+    os.umask(former | (0o027 if mode & stat.S_IRGRP else 0o077))
+    try:
+        yield
+    finally:
+        os.umask(former)
 
 
 def publish_from(dataset: Catalog, publish: Callable[[Source], T]) -> T:

@@ -17,12 +17,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lexport.errors import PublishError, RunError, SettingsError
+from lexport.query.passwords import refuse_password
 from lexport.query.warehouse.load import DELETES, Load, LoadScope
 from lexport.tables.registry import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from lexport.query.feed import FeedResult, WriteMode
 
+PASSWORD_GOES = "PGPASSWORD, PGPASSFILE, ~/.pgpass or a service file"  # noqa: S105 - says where it belongs
 _REPLACED = ("whole", "gone")
 """The modes of account-regions whose rows are deleted before others are loaded."""
 
@@ -75,6 +77,7 @@ def apply_feed(
     """
     from lexport.query.feed import write_feed
 
+    refuse_password(url, option="--to", instead=f"put it into {PASSWORD_GOES}")
     with _opener(database)(url) as warehouse:
         loaded = warehouse.loaded()
         check_loaded(loaded, write_mode, warehouse.name)

@@ -1,6 +1,7 @@
 """Load feeds into PostgreSQL by COPY, with psycopg (the extra ``lexport[postgres]``). Blocking.
 
-libpq finds the password: PGPASSWORD, PGPASSFILE, ``~/.pgpass``, or a service file. A URL with one is refused.
+libpq finds the password: PGPASSWORD, PGPASSFILE, ``~/.pgpass``, or a service file. ``apply_feed`` refuses
+a URL with one.
 """
 
 # ruff: noqa: S608 - the names in SQL are those of declared tables
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 
 from lexport.errors import CredentialsError, ReadError, RunError, SettingsError
 from lexport.query.name_spaces import SPACES
-from lexport.query.warehouse.apply import Loaded, check_cursor, check_loaded
+from lexport.query.warehouse.apply import PASSWORD_GOES, Loaded, check_cursor, check_loaded
 from lexport.query.warehouse.dialects import SCHEMA, SCHEMAS, TABLES
 from lexport.query.warehouse.existing import Existing, missing_statements, view_statements
 from lexport.query.warehouse.load import (
@@ -44,8 +45,6 @@ _DIALECT = NATIVE_DIALECTS["postgres"]
 _ROWS_AT_ONCE = 8_192
 _CONNECT_TIMEOUT_S = 30
 _OLDEST = 140_000  # its hash of a whole key is what rows are found by
-_SECRET = frozenset({"password", "sslpassword", "passwd", "pwd"})
-_PASSWORD_GOES = "PGPASSWORD, PGPASSFILE, ~/.pgpass or a service file"  # noqa: S105 - says where it belongs
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -53,7 +52,7 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 def open_postgres(url: str) -> Iterator[PostgresWarehouse]:
     """Connect to a database.
 
-    Raises SettingsError for a URL that is none or has a password, or if psycopg is not installed; CredentialsError
+    Raises SettingsError for a URL that is none, or if psycopg is not installed; CredentialsError
     where the server refuses the user or what the load needs; RunError where it cannot be reached, or fails.
     """
     try:
@@ -67,11 +66,6 @@ def open_postgres(url: str) -> Iterator[PostgresWarehouse]:
         options = conninfo_to_dict(url)
     except psycopg.Error:
         options = None
-    if _has_password(url, options):
-        raise SettingsError(
-            f"--to has a password, which other users of this machine can read there; put it into {_PASSWORD_GOES}",
-            option="--to",
-        )
     if options is None or not ("=" in url or re.match(r"postgres(ql)?://", url)):
         raise SettingsError(
             "--to is no PostgreSQL URL; expected postgresql://USER@HOST:PORT/DATABASE, or service=NAME", option="--to"
@@ -95,13 +89,6 @@ def _absent(defaults: dict[str, str], options: Mapping[str, object]) -> dict[str
     return {name: value for name, value in defaults.items() if name not in options}
 
 
-def _has_password(url: str, options: dict[str, Any] | None) -> bool:
-    """Return whether a connection string has a password, also one that libpq cannot read."""
-    if options is not None:
-        return any(options.get(name) for name in _SECRET)
-    return re.search(r"//[^/@]*:[^/@]*@|passw(or)?d\s*=|pwd\s*=", url, re.IGNORECASE) is not None
-
-
 def _refusal(error: psycopg.Error) -> RunError:
     """Return our error for one of psycopg, in one line. Raise it outside the handler: theirs may quote values."""
     import psycopg
@@ -118,7 +105,7 @@ def _refusal(error: psycopg.Error) -> RunError:
 def _connection_refusal(line: str) -> RunError:
     line = line.removeprefix("connection failed: ")
     if re.search(r"authentication failed|no password supplied|role .* does not exist|no pg_hba.conf entry", line):
-        return CredentialsError(f"PostgreSQL refuses the connection: {line}; a password goes into {_PASSWORD_GOES}")
+        return CredentialsError(f"PostgreSQL refuses the connection: {line}; a password goes into {PASSWORD_GOES}")
     if re.search(r'database ".*" does not exist', line):
         return SettingsError(f"--to: {line}; create it first", option="--to")
     return RunError(f"the connection to PostgreSQL failed: {line}; nothing was changed")

@@ -30,6 +30,7 @@ from lexport.query.warehouse.dbt.models import (
 from lexport.query.warehouse.dbt.profiles import profiles
 from lexport.query.warehouse.dbt.yaml_text import Yaml, yaml_text
 from lexport.query.warehouse.dialects import Dialect
+from lexport.query.warehouse.location import refuse_password_in
 
 PLACEHOLDER = "s3://BUCKET/PREFIX"
 
@@ -146,6 +147,7 @@ def dbt_project(dialect: Dialect, location: str) -> Yaml:
 
 def _check_location(location: str) -> str:
     """Return a path as an absolute one. dbt writes the text into SQL and into a format string."""
+    refuse_password_in(location)
     if re.search(r"['\"\\{}*?\[\]]|[\x00-\x1f]", location) or not location.strip():
         raise SettingsError(
             f"--location {location!r}: expected DEST, without quotes, braces, brackets, *, ? and backslashes",
