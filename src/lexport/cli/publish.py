@@ -33,7 +33,7 @@ _FORMATS = ("iceberg", "ducklake")
 @option(
     "Publication",
     "--catalog NAME",
-    "Iceberg: a name that pyiceberg knows, or a URL like sqlite:///catalog.db. DuckLake: a file, or postgres:….",
+    "Publish into this catalog: a name or URL of pyiceberg (sqlite:///catalog.db), or the database of a DuckLake.",
     required=True,
 )
 @option("Publication", "--namespace NAME", "Publish the tables into this namespace.", default="lexport")

@@ -98,7 +98,7 @@ def test_feed(dest, lexport, tmp_path):
             ".parquet is not a format of this command: table, line, json, jsonl, csv",
         ),
         (("sql", "DEST", QUERY, "-o", "x.sarif"), ".sarif is not a format of this command"),
-        (("feed", "DEST", "-o", "x.csv"), ".csv is not a format of this command: jsonl, parquet"),
+        (("feed", "DEST", "-o", "x.sarif"), ".sarif is not a format of this command: jsonl, parquet, csv"),
         (("sql", "DEST", QUERY, "--output", "parquet"), "--output parquet needs -o FILE"),
     ],
 )

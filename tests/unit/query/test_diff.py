@@ -204,4 +204,4 @@ async def test_nothing_to_compare_is_said(tmp_path, write_dataset, run_lexport):
     assert (compared.code, compared.out) == (0, "")
     assert compared.err == "lexport: nothing to compare: no account-region has a whole reading by then\n"
     assert fed.code == 0
-    assert "no account-region was ever read whole" in fed.err
+    assert "no account-region was ever read whole, so the feed has no rows of the fleet" in fed.err
