@@ -19,10 +19,10 @@ def fleet():
 
 
 def same_rows(look, dest, expected):
-    """Compare every table, in the order of its file."""
+    """Compare every table, in the order of its file; one that was not read has no rows."""
     rows = look.read_rows(dest)
     for table, right in expected.items():
-        assert right == look.facts(rows[table]), table
+        assert right == look.facts(rows.get(table, [])), table
     for row in rows["functions"]:
         assert row["fetched_at"] == row["snapshot_at"]
     return rows
