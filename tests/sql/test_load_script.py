@@ -8,8 +8,9 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from lexport.errors import SettingsError
 from lexport.query.warehouse.load import Load, LoadScope
-from lexport.query.warehouse.load_script import Script
+from lexport.query.warehouse.load_script import Script, place_of, script_of
 from lexport.query.warehouse.native_tables import NATIVE_DIALECTS
 
 GOLDEN = Path(__file__).with_name("golden_fed")
@@ -85,3 +86,29 @@ def test_a_first_load_replaces_everything():
 
     assert text.count("DELETE FROM") == text.count("CREATE TABLE IF NOT EXISTS") - 1  # all but lexport_loads
     assert 'CREATE OR REPLACE VIEW "lexport"."prunable_versions"' in text
+
+
+READS = {
+    "snowflake": ("s3", "gs"),
+    "bigquery": ("gs",),
+    "redshift": ("s3",),
+    "databricks": ("s3", "gs"),
+    "athena": ("s3",),
+}
+
+
+@pytest.mark.parametrize("dialect", READS)
+def test_buckets_that_a_warehouse_does_not_read(dialect):
+    """A script for a warehouse that does not read the bucket of -o is refused before a feed is written."""
+    for scheme in ("s3", "gs", "az"):
+        if scheme in READS[dialect]:
+            assert callable(script_of(NATIVE_DIALECTS[dialect], f"{scheme}://bucket/feeds/1"))
+        else:
+            with pytest.raises(SettingsError, match=f"{dialect} reads files from {READS[dialect][0]}://"):
+                script_of(NATIVE_DIALECTS[dialect], f"{scheme}://bucket/feeds/1")
+
+
+def test_snowflake_names_google_buckets_otherwise():
+    """A bucket of Google has the name that Snowflake has for it."""
+    assert place_of(NATIVE_DIALECTS["snowflake"], "gs://bucket/feeds/1") == "gcs://bucket/feeds/1"
+    assert place_of(NATIVE_DIALECTS["databricks"], "gs://bucket/feeds/1") == "gs://bucket/feeds/1"

@@ -1,5 +1,6 @@
 """Feeds that are loaded into PostgreSQL and DuckDB: the databases show what ``lexport sql`` shows, to the row."""
 
+import resource
 import shutil
 
 import pytest
@@ -138,6 +139,19 @@ def test_what_postgres_does_not_keep(write_dataset, tmp_path, postgres, show, te
 
     assert applied.notes == ["PostgreSQL keeps no U+0000 in texts: it is U+FFFD in 2 values"]
     assert show.Postgres(postgres).query("SELECT DISTINCT description FROM lexport.functions") == [("'a\ufffdb'",)]
+
+
+def test_a_full_disk(stages, apply, show, tmp_path):
+    """Where the disk is full the error of a first load says so, and no file is left."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(RunError, match=r"Could not write file .*: File too large"):
+            apply(stages[0], show.DuckDB(tmp_path / "warehouse.duckdb"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_database_has_an_opener():

@@ -25,8 +25,17 @@ async def _waiting(connection, count=1):
 
 
 @pytest.mark.parametrize("end", ["interrupt", "kill", "cut"])
-async def test_a_load_that_ends_early(end, stages, postgres, sql_shows, apply, differing, show, start_lexport):
-    """A load that ends when all rows are in place but the cursor changes nothing, says so, and can be repeated."""
+async def test_a_load_that_ends_early(
+    end, stages, postgres, sql_shows, apply, differing, show, start_lexport, environment, tmp_path, monkeypatch
+):
+    """A load that ends when all rows are in place but the cursor changes nothing, says so, and can be repeated.
+
+    The private folder of a load that was killed, whose rows may be secrets, goes with the next load.
+    """
+    private = tmp_path / "private"
+    private.mkdir()
+    environment["TMPDIR"] = str(private)
+    monkeypatch.setattr("tempfile.tempdir", str(private))
     warehouse = show.Postgres(postgres)
     apply(stages[0], warehouse)
     with psycopg.connect(postgres, autocommit=True) as other, psycopg.connect(postgres) as holder:
@@ -46,8 +55,11 @@ async def test_a_load_that_ends_early(end, stages, postgres, sql_shows, apply, d
     assert "Traceback" not in said
     if end == "cut":
         assert "nothing was changed" in said
+    left = [path.stat().st_mode & 0o777 for path in private.iterdir()]
+    assert left == ([0o700] if end == "kill" else [])
     assert differing(warehouse, sql_shows(stages[0])) == []
     apply(stages[1], warehouse)
+    assert list(private.iterdir()) == []
     assert differing(warehouse, sql_shows(stages[1])) == []
 
 
@@ -82,6 +94,10 @@ REFUSED = {
     "a password in no URL": (f"postgresql://u:{SECRET}@[half/x", SettingsError, "PGPASSWORD"),
     "no URL": ("fleet", SettingsError, "postgresql://USER@HOST"),
     "no server": ("postgresql://127.0.0.1:9/x", RunError, "connection"),
+    "no such service": ("service=nosuch", SettingsError, 'definition of service "nosuch" not found'),
+    "no number": ("postgresql://127.0.0.1/x?port=abc", SettingsError, "port"),
+    "no such mode": ("postgresql://127.0.0.1/x?sslmode=often", SettingsError, "sslmode"),
+    "no seconds": ("postgresql://127.0.0.1/x?connect_timeout=abc", SettingsError, "connect_timeout"),
     "an unknown option": ("postgresql://127.0.0.1/x?colour=red", SettingsError, "no PostgreSQL URL"),
 }
 
@@ -110,8 +126,10 @@ async def test_what_the_server_refuses(stages, postgres_server, postgres, monkey
     with pytest.raises(CredentialsError, match="password authentication failed"):
         apply_feed(stages[0], "postgres", url, since=None, write_mode="hard-delete")
     monkeypatch.setenv("PGPASSWORD", postgres_server.password)
-    with pytest.raises(CredentialsError, match="permission denied"):
+    with pytest.raises(CredentialsError, match=r"permission denied .* GRANT CREATE ON DATABASE"):
         apply_feed(stages[0], "postgres", url.replace("postgres@", "reader@"), since=None, write_mode="hard-delete")
+    with pytest.raises(CredentialsError, match=r'role "nobody" does not exist$'):
+        apply_feed(stages[0], "postgres", f"{postgres}&user=nobody", since=None, write_mode="hard-delete")
     with pytest.raises(SettingsError, match='database "none" does not exist'):
         apply_feed(stages[0], "postgres", postgres_server.url("none", tcp=True), since=None, write_mode="hard-delete")
     refused = await run_lexport("feed", stages[0], "--apply", "postgres", "--to", url.replace("@", f":{SECRET}@"))

@@ -1,5 +1,6 @@
 """``load.sql`` run by psql and DuckDB: the databases show what ``lexport sql`` shows, and each runs once."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -18,11 +19,11 @@ SINCE = "01KB0000000000000000000001"
 def write(dest, folder, kind, since=None) -> FeedResult:
     output = "csv" if kind == "postgres" else "parquet"
     dialect = NATIVE_DIALECTS[kind]
-    return write_feed(dest, folder, since, output=output, script=lambda *made: script_of(dialect, folder, *made))
+    return write_feed(dest, folder, since, output=output, script=script_of(dialect, folder))
 
 
 def run(warehouse, folder, monkeypatch):
-    """Run a script in its folder as its head says; return what was wrong."""
+    """Run a script in its folder as its head says, with another encoding in psql; return what was wrong."""
     monkeypatch.chdir(folder)
     if warehouse.kind == "duckdb":
         try:
@@ -33,13 +34,14 @@ def run(warehouse, folder, monkeypatch):
             return str(error)
         return ""
     command = [postgres_programs() / "psql", "--no-psqlrc", "-q", "-f", "load.sql", warehouse.url]
-    return subprocess.run(command, check=False, capture_output=True, text=True).stderr
+    variables = {**os.environ, "PGCLIENTENCODING": "LATIN1"}
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=variables).stderr
 
 
 def test_scripts(warehouse, write_dataset, nights, tmp_path, monkeypatch, show, differing):
     """A first script, and one that leads on, make a database equal to the dataset; each runs once."""
     dest = tmp_path / "fleet"
-    growing = nights.write_stages(dest, write_dataset, text='plain "text",\nof two lines')
+    growing = nights.write_stages(dest, write_dataset, text='plain "téxt 日本",\nof two lines')
     next(growing)
     write(dest, tmp_path / "first", warehouse.kind)
     for _ in range(2):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -167,7 +166,7 @@ def _write_script(
         since,
         output="csv" if dialect == "postgres" else "parquet",
         write_mode=write_mode,
-        script=partial(script_of, NATIVE_DIALECTS[dialect], target),
+        script=script_of(NATIVE_DIALECTS[dialect], target),
     )
     notify(*result.damage)
     if not is_placed(NATIVE_DIALECTS[dialect], target):

@@ -1,4 +1,4 @@
-"""Temporary folders of runs into a bucket, which the next run removes where a run was killed. Blocking.
+"""Temporary folders of runs into a bucket and of loads, which the next one removes where one was killed. Blocking.
 
 A run locks its folder for as long as its process lives, so a folder without a lock belongs to no one.
 """

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lexport.dataset.scratch import open_temporary, remove_folder
 from lexport.errors import PublishError, RunError, SettingsError
+from lexport.model import new_ulid
 from lexport.query.passwords import refuse_password
 from lexport.query.warehouse.load import DELETES, Load, LoadScope
 from lexport.tables.registry import SCHEMA_VERSION
@@ -82,13 +83,23 @@ def apply_feed(
         loaded = warehouse.loaded()
         check_loaded(loaded, write_mode, warehouse.name)
         start = since if since is not None or loaded is None else loaded.next_since
-        with tempfile.TemporaryDirectory(prefix="lexport-feed-", ignore_cleanup_errors=True) as private:
-            folder = Path(private) / "feed"
+        with _private_folder() as private:
+            folder = private / "feed"
             with _explained(since, warehouse.name):
                 feed = write_feed(dest, folder, start, write_mode=write_mode)
             is_news = start is None or feed.next_since != start
             notes = warehouse.load(folder, read_load(folder)) if is_news else []
     return Applied(feed=feed, warehouse=warehouse.name, is_news=is_news, notes=notes)
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """Make a folder for a feed, which may have secrets; the next load removes it where this process is killed."""
+    folder = open_temporary(new_ulid(datetime.now(UTC)))
+    try:
+        yield folder
+    finally:
+        remove_folder(folder)
 
 
 def _opener(database: str) -> Callable[[str], AbstractContextManager[Warehouse]]:

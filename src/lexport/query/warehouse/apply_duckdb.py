@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -43,7 +43,8 @@ def open_duckdb(path: str) -> Iterator[DuckDBWarehouse]:
     finally:
         connection.close()
         if is_new and file.exists() and not _has_tables(path):
-            file.unlink()  # the first load failed
+            for left in (file, Path(f"{path}.wal")):  # the first load failed
+                left.unlink(missing_ok=True)
 
 
 def _reason(error: duckdb.Error, path: str, what: str) -> str:
@@ -96,7 +97,8 @@ class DuckDBWarehouse:
                     run(statement)
             run("COMMIT")
         except BaseException:
-            run("ROLLBACK")
+            with suppress(duckdb.Error):  # a failed COMMIT has ended the transaction, and its error is the one to tell
+                run("ROLLBACK")
             raise
         return []
 

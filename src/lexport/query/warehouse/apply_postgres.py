@@ -45,6 +45,7 @@ _DIALECT = NATIVE_DIALECTS["postgres"]
 _ROWS_AT_ONCE = 8_192
 _CONNECT_TIMEOUT_S = 30
 _OLDEST = 140_000  # its hash of a whole key is what rows are found by
+_RIGHTS = "the first load needs GRANT CREATE ON DATABASE for its user, who owns the tables and makes the later loads"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -95,20 +96,30 @@ def _refusal(error: psycopg.Error) -> RunError:
 
     state = error.sqlstate or ""
     line = " ".join((error.diag.message_primary or str(error)).split()) or type(error).__name__
-    if isinstance(error, psycopg.OperationalError) and not state:
+    if isinstance(error, psycopg.OperationalError | psycopg.ProgrammingError) and not state:
         return _connection_refusal(line)
     if state == "42501":  # insufficient_privilege
-        return CredentialsError(f"PostgreSQL refuses the load: {line}; nothing was changed")
+        return CredentialsError(f"PostgreSQL refuses the load: {line}; nothing was changed; {_RIGHTS}")
     return RunError(f"PostgreSQL failed ({state or type(error).__name__}): {line}; nothing was changed")
 
 
 def _connection_refusal(line: str) -> RunError:
-    line = line.removeprefix("connection failed: ")
+    line = line.removeprefix("connection failed: ").removeprefix("connection is bad: ")
     if re.search(r"authentication failed|no password supplied|role .* does not exist|no pg_hba.conf entry", line):
-        return CredentialsError(f"PostgreSQL refuses the connection: {line}; a password goes into {PASSWORD_GOES}")
+        told = f"PostgreSQL refuses the connection: {line}"
+        is_password = re.search(r"password|(LDAP|PAM|RADIUS|BSD) authentication", line)
+        return CredentialsError(f"{told}; a password goes into {PASSWORD_GOES}" if is_password else told)
     if re.search(r'database ".*" does not exist', line):
         return SettingsError(f"--to: {line}; create it first", option="--to")
+    if re.search(_WRONG_OPTION, line):
+        return SettingsError(f"--to: {line}", option="--to")
     return RunError(f"the connection to PostgreSQL failed: {line}; nothing was changed")
+
+
+_WRONG_OPTION = (
+    r"definition of service|service file|^(missing|invalid|bad) .*(value|option|port number)|could not (match|parse) "
+)
+"""What libpq and psycopg say of options, those of a service file included, before they connect."""
 
 
 class PostgresWarehouse:
@@ -202,7 +213,7 @@ class PostgresWarehouse:
     def _copy(self, table: str, file: pq.ParquetFile) -> int:
         replaced = 0
         columns = listed(_DIALECT, file.schema_arrow.names)
-        statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT csv)"
+        statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')"
         with self._connection.cursor().copy(statement) as copy:
             for batch in file.iter_batches(_ROWS_AT_ONCE):
                 text = _csv(batch)

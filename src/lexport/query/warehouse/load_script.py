@@ -11,10 +11,11 @@ from __future__ import annotations
 import mmap
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lexport.errors import SettingsError
 from lexport.query.feed import FeedResult
 from lexport.query.feed.description import description
 from lexport.query.warehouse.apply import load_of
@@ -57,19 +58,50 @@ _NO_TRANSACTION = frozenset({"databricks", "athena"})
 _LOCAL = frozenset({"postgres", "duckdb", "snowflake"})
 """Warehouses whose clients read files of their own machine."""
 
+_READS = {
+    "postgres": ("s3", "gs", "az"),  # from where the folder is copied to the client's machine
+    "duckdb": ("s3", "gs", "az"),
+    "snowflake": ("s3", "gs"),
+    "bigquery": ("gs",),
+    "redshift": ("s3",),
+    "databricks": ("s3", "gs"),
+    "athena": ("s3",),
+}
+"""The buckets that warehouses read by the URL of the feed. An ``az://`` URL lacks the account that they need."""
+
 
 def is_placed(dialect: Dialect, target: str | os.PathLike[str]) -> bool:
     """Return whether a warehouse can read a feed where it is written."""
     return dialect.name in _LOCAL or "://" in os.fspath(target)
 
 
-def script_of(dialect: Dialect, target: str | os.PathLike[str], feed: FeedResult, folder: Path) -> str:
-    """Write the script that loads a feed, whose files are still in ``folder`` and will be in ``target``."""
-    place = os.fspath(target).rstrip("/")
-    if "://" not in place:
-        place = str(Path(place).absolute()) if is_placed(dialect, place) else check_location(None, dialect)
-    warnings = [*_psql_warnings(folder)] if dialect.name == "postgres" else []
-    return Script(load_of(description(feed), folder), dialect, place, warnings).text()
+def script_of(dialect: Dialect, target: str | os.PathLike[str]) -> Callable[[FeedResult, Path], str]:
+    """Return what writes the script for a feed that will be in ``target``, given it and the folder where its files are.
+
+    Raises SettingsError where the warehouse cannot read ``target``.
+    """
+    place = place_of(dialect, os.fspath(target).rstrip("/"))
+
+    def write(feed: FeedResult, folder: Path) -> str:
+        warnings = [*_psql_warnings(folder)] if dialect.name == "postgres" else []
+        return Script(load_of(description(feed), folder), dialect, place, warnings).text()
+
+    return write
+
+
+def place_of(dialect: Dialect, target: str) -> str:
+    """Return a local folder or a URL as the warehouse names it. Raises SettingsError where it cannot read the URL."""
+    scheme, is_url, rest = target.partition("://")
+    if not is_url:
+        return str(Path(target).absolute()) if is_placed(dialect, target) else check_location(None, dialect)
+    reads = _READS[dialect.name]
+    if scheme not in reads:
+        raise SettingsError(
+            f"-o {target}: a script for {dialect.name} reads files from {' or '.join(f'{name}://' for name in reads)};"
+            " write there, or to a local folder to be copied to where the warehouse reads",
+            option="-o",
+        )
+    return f"gcs://{rest}" if (dialect.name, scheme) == ("snowflake", "gs") else target
 
 
 def _psql_warnings(folder: Path) -> Iterator[str]:
@@ -123,7 +155,7 @@ class Script:
         name = self.dialect.name
         in_transaction = name in ("postgres", "duckdb", "redshift")
         if name == "postgres":
-            yield "\\set ON_ERROR_STOP on\n\n"
+            yield "\\set ON_ERROR_STOP on\n\\encoding UTF8\n\n"
         if name == "snowflake":
             yield from _statements(["ALTER SESSION SET TIMEZONE = 'UTC'"])
         if in_transaction:
@@ -221,7 +253,8 @@ class Script:
             case "postgres":
                 yield from _statements([self._create_staging(name, columns)])
                 names = listed(dialect, [column.name for column in columns])
-                yield f"\\copy {table} ({names}) FROM '{name}.csv' WITH (FORMAT csv, HEADER true)\n\n"
+                form = "FORMAT csv, HEADER true, ENCODING 'UTF8'"
+                yield f"\\copy {table} ({names}) FROM '{name}.csv' WITH ({form})\n\n"
                 yield from _statements([f"ANALYZE {table}"])
             case "duckdb":
                 read = f"CREATE OR REPLACE TEMPORARY VIEW {table} AS SELECT * FROM READ_PARQUET('{name}.parquet')"

@@ -4,6 +4,7 @@
 -- It fails, and changes nothing, where the warehouse does not stand where the feed begins.
 
 \set ON_ERROR_STOP on
+\encoding UTF8
 
 SET client_min_messages = 'warning';
 
@@ -21,7 +22,7 @@ CREATE TEMPORARY TABLE "feed_tags" (
   "value" TEXT
 ) ON COMMIT DROP;
 
-\copy "feed_tags" ("account_id", "region", "function_name", "key", "value") FROM 'tags.csv' WITH (FORMAT csv, HEADER true)
+\copy "feed_tags" ("account_id", "region", "function_name", "key", "value") FROM 'tags.csv' WITH (FORMAT csv, HEADER true, ENCODING 'UTF8')
 
 ANALYZE "feed_tags";
 
@@ -33,7 +34,7 @@ CREATE TEMPORARY TABLE "feed_subnets" (
   "subnet_id" TEXT
 ) ON COMMIT DROP;
 
-\copy "feed_subnets" ("account_id", "region", "function_name", "version", "subnet_id") FROM 'subnets.csv' WITH (FORMAT csv, HEADER true)
+\copy "feed_subnets" ("account_id", "region", "function_name", "version", "subnet_id") FROM 'subnets.csv' WITH (FORMAT csv, HEADER true, ENCODING 'UTF8')
 
 ANALYZE "feed_subnets";
 
@@ -51,7 +52,7 @@ CREATE TEMPORARY TABLE "feed_changes" (
   "previous_snapshot_id" TEXT
 ) ON COMMIT DROP;
 
-\copy "feed_changes" ("snapshot_id", "snapshot_at", "account_id", "region", "kind", "table_name", "key", "column_name", "old_value", "new_value", "previous_snapshot_id") FROM 'changes.csv' WITH (FORMAT csv, HEADER true)
+\copy "feed_changes" ("snapshot_id", "snapshot_at", "account_id", "region", "kind", "table_name", "key", "column_name", "old_value", "new_value", "previous_snapshot_id") FROM 'changes.csv' WITH (FORMAT csv, HEADER true, ENCODING 'UTF8')
 
 ANALYZE "feed_changes";
 
@@ -72,7 +73,7 @@ CREATE TEMPORARY TABLE "feed_packages" (
   "secret_rules_version" INTEGER
 ) ON COMMIT DROP;
 
-\copy "feed_packages" ("snapshot_id", "snapshot_at", "account_id", "region", "code_sha256", "sha256_hex", "size_bytes", "path", "status", "reason", "verified_at", "dependencies_status", "secrets_status", "secret_rules_version") FROM 'packages.csv' WITH (FORMAT csv, HEADER true)
+\copy "feed_packages" ("snapshot_id", "snapshot_at", "account_id", "region", "code_sha256", "sha256_hex", "size_bytes", "path", "status", "reason", "verified_at", "dependencies_status", "secrets_status", "secret_rules_version") FROM 'packages.csv' WITH (FORMAT csv, HEADER true, ENCODING 'UTF8')
 
 ANALYZE "feed_packages";
 
@@ -105,7 +106,7 @@ CREATE TEMPORARY TABLE "feed_deletes" (
   "deleted_at" TIMESTAMPTZ
 ) ON COMMIT DROP;
 
-\copy "feed_deletes" ("table_name", "account_id", "region", "function_name", "version", "alias", "key", "name", "position", "subnet_id", "security_group_id", "capacity_provider_arn", "code_signing_config_arn", "uuid", "qualifier", "statement", "operator", "value", "dimension", "executed_version", "day", "snapshot_id", "layer_arn", "code_sha256", "sha256_hex", "deleted_at") FROM 'deletes.csv' WITH (FORMAT csv, HEADER true)
+\copy "feed_deletes" ("table_name", "account_id", "region", "function_name", "version", "alias", "key", "name", "position", "subnet_id", "security_group_id", "capacity_provider_arn", "code_signing_config_arn", "uuid", "qualifier", "statement", "operator", "value", "dimension", "executed_version", "day", "snapshot_id", "layer_arn", "code_sha256", "sha256_hex", "deleted_at") FROM 'deletes.csv' WITH (FORMAT csv, HEADER true, ENCODING 'UTF8')
 
 ANALYZE "feed_deletes";
 
