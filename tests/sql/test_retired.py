@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import anyio
 import duckdb
@@ -22,6 +24,7 @@ from lexport.query.catalog import open_catalog
 from lexport.query.sql import open_query_session
 
 KEPT, GONE, REGION, OTHER = "111122223333", "444455556666", "eu-west-1", "us-east-1"
+DOCS = Path(__file__).parents[2] / "docs"
 FIRST = datetime(2026, 11, 1, 2, tzinfo=UTC)
 
 
@@ -179,6 +182,10 @@ def test_every_name_agrees(retired, open_asking, tmp_path, capsys):
         ("removed", "functions", "b/1", *first, run),
         ("removed", "functions", "c/$LATEST", *first, run),
     ]
+    guide = (DOCS / "guides/open-table-formats.md").read_text(encoding="utf-8")
+    latest = re.search(r"```sql\n(.*?)```", guide[guide.index("For the latest whole reading") :], re.DOTALL)
+    rows = ask(re.sub(r"FROM (functions|scopes)", r"FROM history.\1", latest[1]))
+    assert [row[4] for row in rows] == ["stays"], rows
     lifetimes = "SELECT function_name, is_deleted, versions, last_seen_at FROM function_lifetimes ORDER BY ALL"
     assert ask(lifetimes) == [
         ("b", True, 0, FIRST),

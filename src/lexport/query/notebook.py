@@ -130,6 +130,8 @@ class Dataset:
         facts = (
             f"{plural(len(catalog.snapshots), 'snapshot')}, the newest {newest.snapshot_id} ({newest.status}), "
             f"{format_age(now - newest.snapshot_at)} old"
+            if catalog.snapshots
+            else "no snapshot is left"
         )
         return (
             f"<div><p><b>lexport dataset</b> <code>{escape(os.fspath(self._dest))}</code>: {escape(facts)}</p>"

@@ -162,7 +162,8 @@ class _Dataset:
     def title(self) -> str:
         """The dataset and its newest snapshot."""
         newest = self.session().catalog.newest
-        return f"{visible(os.fspath(self._dest))}, newest snapshot {newest.snapshot_at:%Y-%m-%dT%H:%M:%SZ}"
+        kind = "retirement" if newest.is_retirement else "snapshot"
+        return f"{visible(os.fspath(self._dest))}, newest {kind} {newest.snapshot_at:%Y-%m-%dT%H:%M:%SZ}"
 
     def session(self) -> QuerySession:
         """Return the open session; open one if there is none."""
