@@ -54,7 +54,7 @@ def a_load(mode, since=FIRST):
 def test_golden(dialect, mode, compare_golden):
     """What loads the files of a feed is as reviewed."""
     text = Script(a_load(mode), dialect, "s3://bucket/feeds/1").text()
-    head, _, rest = text.partition("-- What is missing.")
+    head, _, rest = text.partition("-- Are all tables there?")
 
     compare_golden(
         GOLDEN / dialect.name / f"load-{mode}.sql", f"{head}{rest[rest.index('-- The files of the feed.') :]}"

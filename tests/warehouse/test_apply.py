@@ -2,7 +2,9 @@
 
 import resource
 import shutil
+from pathlib import Path
 
+import duckdb
 import pytest
 
 from lexport.errors import PublishError, RunError, SettingsError
@@ -10,6 +12,7 @@ from lexport.query.feed import write_feed
 from lexport.query.warehouse.apply import OPENERS, apply_feed, read_load
 from lexport.query.warehouse.apply_duckdb import open_duckdb
 from lexport.query.warehouse.apply_postgres import open_postgres
+from lexport.query.warehouse.existing import MENDED
 
 OPEN = {"postgres": open_postgres, "duckdb": open_duckdb}
 LAST_LOAD = "load_id = (SELECT MAX(load_id) FROM lexport_tables.lexport_loads)"
@@ -49,13 +52,20 @@ def break_off(warehouse, stage, tmp_path):
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(RunError), OPEN[warehouse.kind](warehouse.url) as opened:
         opened.load(tmp_path / "cut", read_load(tmp_path / "cut"))
+    assert not Path(f"{warehouse.url}.wal").exists()
 
 
 @pytest.mark.parametrize("mode", ["soft-delete", "scd2"])
 def test_rows_that_are_gone_are_kept(warehouse, stages, sql_shows, apply, differing, show, mode):
-    """Rows that are deleted keep the time; with scd2 the rows of a night can be read as they were then."""
-    for stage in stages[:4]:
+    """Rows that are deleted keep the time; with scd2 the rows of a night can be read as they were then.
+
+    A table that was dropped comes back with all rows, and the others keep theirs that are gone.
+    """
+    for stage in stages[:3]:
         apply(stage, warehouse, write_mode=mode)
+    warehouse.run(f"DROP TABLE lexport_tables.tags{cascade(warehouse)}")
+    (note, *_) = apply(stages[3], warehouse, write_mode=mode).notes[::-1]
+    assert "all rows of lexport_tables.tags were loaded" in note
     assert differing(warehouse, sql_shows(stages[3])) == []
     column = {"soft-delete": "deleted_at", "scd2": "valid_to"}[mode]
     gone = warehouse.query(f"SELECT function_name, {column} FROM lexport_tables.functions WHERE {column} IS NOT NULL")
@@ -70,8 +80,60 @@ def test_rows_that_are_gone_are_kept(warehouse, stages, sql_shows, apply, differ
             )
             query = f"(SELECT {names} FROM main.functions)"
             assert then == show.of_sql(stage, [query])[query]
-    with pytest.raises(SettingsError, match="so it cannot be with"):
+    with pytest.raises(SettingsError, match=f"is loaded with --{mode}, so it cannot be without it"):
         apply(stages[4], warehouse)
+
+
+def test_what_was_dropped_comes_back(warehouse, stages, sql_shows, apply, differing):
+    """Tables come back with all rows, views and schemas also where nothing is new; the clock can have been set back."""
+    with pytest.raises(PublishError, match="is empty, but this feed leads on from"):
+        apply(stages[0], warehouse, since="01KB0000000000000000000001")
+    apply(stages[0], warehouse)
+    warehouse.run("UPDATE lexport_tables.lexport_loads SET loaded_at = '2099-01-01 00:00:00+00'")
+    warehouse.run(f"DROP TABLE lexport_tables.tags{cascade(warehouse)}")
+    warehouse.run(f"ALTER TABLE lexport_tables.scopes DROP COLUMN status{cascade(warehouse)}")
+    warehouse.run("DROP SCHEMA lexport_history CASCADE")
+
+    assert "all rows of lexport_tables.tags, lexport_tables.scopes were loaded" in apply(stages[1], warehouse).notes[-1]
+    assert differing(warehouse, sql_shows(stages[1])) == []
+    assert apply(stages[1], warehouse).notes == []
+    warehouse.run("DROP SCHEMA lexport CASCADE")
+    mended = apply(stages[1], warehouse)
+    assert (mended.is_news, mended.notes) == (False, [MENDED])
+    assert differing(warehouse, sql_shows(stages[1])) == []
+
+
+def cascade(warehouse):
+    return " CASCADE" if warehouse.kind == "postgres" else ""
+
+
+@pytest.mark.parametrize(
+    ("schema", "kind", "definition", "reason"),
+    [
+        ("lexport_tables", "TABLE", "(a INT NOT NULL)", "lacks columns of its key"),
+        ("lexport_tables", "VIEW", "AS SELECT 1 AS a", "is a view"),
+        ("lexport", "TABLE", "(a INT)", "is a table"),
+    ],
+)
+def test_names_that_are_taken(warehouse, stages, apply, schema, kind, definition, reason):
+    """What is another's is named, and nothing is changed."""
+    warehouse.run(f"CREATE SCHEMA {schema}")
+    warehouse.run(f"CREATE {kind} {schema}.functions {definition}")
+
+    with pytest.raises(RunError, match=rf"{schema}.functions is not lexport's: it {reason}"):
+        apply(stages[0], warehouse)
+    assert warehouse.query(f"SELECT COUNT(*) FROM {schema}.functions") == [(str(int(kind == "VIEW")),)]
+
+
+def test_nobody_else_reads_a_duckdb_file(tmp_path):
+    """A new file and its write-ahead log are for their owner alone; the log of another is as that file is."""
+    path = tmp_path / "warehouse.duckdb"
+    for mode in (0o600, 0o640):
+        with open_duckdb(str(path)) as opened, opened.transaction():
+            assert {oct(each.stat().st_mode & 0o777) for each in tmp_path.iterdir()} == {oct(mode)}
+            assert len([*tmp_path.iterdir()]) == 2
+        duckdb.connect(str(path)).execute("CREATE TABLE IF NOT EXISTS t (a INT)").close()
+        path.chmod(0o640)
 
 
 def test_a_cursor_that_is_gone(warehouse, stages, sql_shows, apply, differing, tmp_path):
@@ -112,15 +174,19 @@ def test_a_newer_lexport_was_here(warehouse, stages, apply):
 def test_an_older_lexport_was_here(warehouse, stages, sql_shows, apply, differing, show):
     """Columns that are missing are added, former ones renamed, tables and views that are missing created."""
     apply(stages[0], warehouse)
-    cascade = " CASCADE" if warehouse.kind == "postgres" else ""
     for statement in (
-        f"DROP VIEW lexport.canary_aliases{cascade}",
-        f"DROP VIEW lexport.tags{cascade}",
+        f"DROP VIEW lexport.canary_aliases{cascade(warehouse)}",
+        f"DROP VIEW lexport.tags{cascade(warehouse)}",
         "CREATE VIEW lexport.tags AS SELECT 1 AS something",
-        f"ALTER TABLE lexport_tables.functions DROP COLUMN description{cascade}",
-        f"DROP TABLE lexport_tables.package_secrets{cascade}",
+        f"ALTER TABLE lexport_tables.functions DROP COLUMN description{cascade(warehouse)}",
+        f"DROP TABLE lexport_tables.package_secrets{cascade(warehouse)}",
+        "CREATE VIEW lexport.mine AS SELECT * FROM lexport.scopes",
     ):
         warehouse.run(statement)
+    if warehouse.kind == "postgres":
+        with pytest.raises(RunError, match=r"others depend on them.*lexport.mine"):
+            apply(stages[1], warehouse)
+        warehouse.run("DROP VIEW lexport.mine")
     warehouse.run("DELETE FROM lexport_tables.lexport_loads")
     apply(stages[1], warehouse)
 

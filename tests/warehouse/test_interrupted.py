@@ -10,6 +10,7 @@ import pytest
 from lexport.errors import CredentialsError, PublishError, RunError, SettingsError
 from lexport.query.warehouse.apply import apply_feed
 from lexport.query.warehouse.load import LOCK
+from lexport.query.warehouse.native_views import NATIVE_SCHEMAS
 
 pytestmark = pytest.mark.asyncio
 
@@ -130,6 +131,10 @@ async def test_what_the_server_refuses(stages, postgres_server, postgres, monkey
         apply_feed(stages[0], "postgres", url.replace("postgres@", "reader@"), since=None, write_mode="hard-delete")
     with pytest.raises(CredentialsError, match=r'role "nobody" does not exist$'):
         apply_feed(stages[0], "postgres", f"{postgres}&user=nobody", since=None, write_mode="hard-delete")
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        for schema in NATIVE_SCHEMAS:
+            connection.execute(f"CREATE SCHEMA {schema} AUTHORIZATION reader")
+    apply_feed(stages[0], "postgres", url.replace("postgres@", "reader@"), since=None, write_mode="hard-delete")
     with pytest.raises(SettingsError, match='database "none" does not exist'):
         apply_feed(stages[0], "postgres", postgres_server.url("none", tcp=True), since=None, write_mode="hard-delete")
     refused = await run_lexport("feed", stages[0], "--apply", "postgres", "--to", url.replace("@", f":{SECRET}@"))

@@ -50,6 +50,10 @@ def test_scripts(warehouse, write_dataset, nights, tmp_path, monkeypatch, show, 
     shutil.copytree(tmp_path / "second", tmp_path / "again")
 
     assert re.findall("(?i)error.*", run(warehouse, tmp_path / "first", monkeypatch)) == []
+    warehouse.run("ALTER TABLE lexport_tables.subnets RENAME TO kept")
+    shutil.copytree(tmp_path / "second", tmp_path / "lacking")
+    assert "subnets" in run(warehouse, tmp_path / "lacking", monkeypatch)
+    warehouse.run("ALTER TABLE lexport_tables.kept RENAME TO subnets")
     assert re.findall("(?i)error.*", run(warehouse, tmp_path / "second", monkeypatch)) == []
     assert differing(warehouse, show.of_sql(dest, show.TABLES)) == []
     assert f"lexport_loads does not end where this feed begins: {SINCE}" in run(

@@ -147,7 +147,7 @@ def _apply(dest: Destination, database: str, to: str, since: str | None, write_m
         _notify_reason(scope)
     feed = applied.feed
     say(
-        f"{applied.warehouse}: {plural(feed.upserts, 'row')} loaded, {feed.deletes:,} deleted{_ended(feed.scopes)};"
+        f"{applied.warehouse}: {plural(applied.upserts, 'row')} loaded, {feed.deletes:,} deleted{_ended(feed.scopes)};"
         f" up to {feed.next_since}"
         if applied.is_news
         else f"{applied.warehouse} is up to date: {feed.next_since}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,8 +19,11 @@ from lexport.dataset.scratch import open_temporary, remove_folder
 from lexport.errors import PublishError, RunError, SettingsError
 from lexport.model import new_ulid
 from lexport.query.passwords import refuse_password
+from lexport.query.warehouse.dialects import TABLES
+from lexport.query.warehouse.existing import Existing, check_rows, tables_without_rows
 from lexport.query.warehouse.load import DELETES, Load, LoadScope
 from lexport.tables.registry import SCHEMA_VERSION
+from lexport.tables.text import plural
 
 if TYPE_CHECKING:
     from lexport.query.feed import FeedResult, WriteMode
@@ -44,20 +47,30 @@ class Warehouse(Protocol):
 
     name: str
 
-    def loaded(self) -> Loaded | None:
+    def existing(self) -> Existing:
+        """Return what is there. Raises RunError where a name that lexport needs is another's."""
+
+    def loaded(self, existing: Existing) -> Loaded | None:
         """Return what was loaded last, None before the first load."""
 
     def load(self, folder: Path, load: Load) -> list[str]:
         """Load a feed in one transaction; return sentences for the user. Raises PublishError if the cursor moved."""
 
+    def mend(self, write_mode: WriteMode) -> list[str]:
+        """Create what is missing, or of another version, beside rows; return sentences, none if nothing is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """A feed that was loaded, ``feed``, and whether it had anything to load. ``notes`` are sentences for the user."""
+    """A feed that was loaded, ``feed``, and whether it had anything to load. ``notes`` are sentences for the user.
+
+    ``upserts`` are the rows that were loaded: those of the feed, and all of a table that was missing.
+    """
 
     feed: FeedResult
     warehouse: str
     is_news: bool
+    upserts: int
     notes: list[str]
 
 
@@ -80,16 +93,33 @@ def apply_feed(
 
     refuse_password(url, option="--to", instead=f"put it into {PASSWORD_GOES}")
     with _opener(database)(url) as warehouse:
-        loaded = warehouse.loaded()
+        existing = warehouse.existing()
+        loaded = warehouse.loaded(existing)
         check_loaded(loaded, write_mode, warehouse.name)
-        start = since if since is not None or loaded is None else loaded.next_since
+        stands = loaded.next_since if loaded else None
+        lacking = tables_without_rows(existing, write_mode) if loaded else []
+        start = since if since is not None else stands
         with _private_folder() as private:
             folder = private / "feed"
             with _explained(since, warehouse.name):
                 feed = write_feed(dest, folder, start, write_mode=write_mode)
-            is_news = start is None or feed.next_since != start
-            notes = warehouse.load(folder, read_load(folder)) if is_news else []
-    return Applied(feed=feed, warehouse=warehouse.name, is_news=is_news, notes=notes)
+            check_cursor(stands, start, warehouse.name)
+            load = read_load(folder)
+            if lacking:
+                write_feed(dest, private / "whole", None, write_mode=write_mode)
+                load = add_whole(load, folder, private / "whole", lacking)
+            is_news = start is None or feed.next_since != start or bool(lacking)
+            notes = warehouse.load(folder, load) if is_news else warehouse.mend(write_mode)
+    notes += _of_whole(load, warehouse.name)
+    return Applied(feed=feed, warehouse=warehouse.name, is_news=is_news, upserts=load.upserts, notes=notes)
+
+
+def _of_whole(load: Load, name: str) -> list[str]:
+    if not load.whole:
+        return []
+    rows = plural(sum(load.rows.get(table, 0) for table in load.whole), "row")
+    tables = ", ".join(f"{TABLES}.{table}" for table in load.whole)
+    return [f"{name} lacked a table or a column, so all rows of {tables} were loaded: {rows}"]
 
 
 @contextmanager
@@ -130,11 +160,13 @@ def check_loaded(loaded: Loaded | None, write_mode: str, name: str) -> None:
     if loaded is None:
         return
     if loaded.write_mode != write_mode:
+        before = "without it" if loaded.write_mode == "hard-delete" else f"with --{loaded.write_mode}"
         raise SettingsError(
-            f"{name} is loaded with --{loaded.write_mode}, so it cannot be with --{write_mode}; a new database can"
-            if loaded.write_mode != "hard-delete"
-            else f"{name} is loaded without --{write_mode}, so it cannot be with it; a new database can",
-            option=f"--{write_mode}",
+            f"{name} is loaded with --{loaded.write_mode}, so it cannot be without it: give it with each load, or load"
+            " a new database"
+            if write_mode == "hard-delete"
+            else f"{name} is loaded {before}, so it cannot be with --{write_mode}; a new database can",
+            option=f"--{loaded.write_mode if write_mode == 'hard-delete' else write_mode}",
         )
     if _number(loaded.schema_version) > _number(SCHEMA_VERSION):
         raise RunError(
@@ -147,13 +179,21 @@ def _number(version: str) -> int:
     return int(version) if version.isascii() and version.isdigit() else 0
 
 
-def check_cursor(cursor: str | None, load: Load, name: str) -> None:
+def check_load(existing: Existing, loaded: Loaded | None, load: Load, name: str) -> None:
+    """Raise what ``check_loaded`` raises, and PublishError where a feed does not lead on from what a database has."""
+    check_loaded(loaded, load.write_mode, name)
+    check_cursor(loaded.next_since if loaded else None, load.since, name)
+    if load.since is not None:
+        check_rows(existing, load.write_mode, load.whole, name)
+
+
+def check_cursor(cursor: str | None, since: str | None, name: str) -> None:
     """Raise PublishError where a database does not stand where a feed begins."""
-    if cursor == load.since:
+    if cursor == since:
         return
     stands = f"is loaded up to {cursor}" if cursor else "is empty"
     raise PublishError(
-        f"{name} {stands}, but this feed leads on from {load.since or 'nothing'}: another load was first, or --since is"
+        f"{name} {stands}, but this feed leads on from {since or 'nothing'}: another load was first, or --since is"
         " not its cursor; nothing was changed, run it again without --since",
         destination=name,
     )
@@ -186,6 +226,26 @@ def load_of(feed: Mapping[str, Any], folder: Path) -> Load:
         deleting=set(_deleted(folder)),
         upserts=feed["totals"]["upserts"],
         deletes=feed["totals"]["deletes"],
+    )
+
+
+def add_whole(load: Load, folder: Path, whole: Path, tables: Sequence[str]) -> Load:
+    """Move all rows of some tables from a feed without ``since`` into another feed's folder; return what that has then.
+
+    All account-regions are in it then: rows of a mode that keeps former ones take their time from them.
+    """
+    complete = read_load(whole)
+    for table in tables:
+        (whole / f"{table}.parquet").replace(folder / f"{table}.parquet")
+    rows = {**load.rows, **{table: complete.rows.get(table, 0) for table in tables}}
+    known = {(scope.account_id, scope.region) for scope in load.scopes}
+    others = [scope for scope in complete.scopes if (scope.account_id, scope.region) not in known]
+    return replace(
+        load,
+        rows=rows,
+        scopes=[*load.scopes, *(replace(scope, replaced=False) for scope in others)],
+        upserts=sum(rows.values()),
+        whole=tuple(tables),
     )
 
 

@@ -21,10 +21,16 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from lexport.errors import CredentialsError, ReadError, RunError, SettingsError
-from lexport.query.name_spaces import SPACES
-from lexport.query.warehouse.apply import PASSWORD_GOES, Loaded, check_cursor, check_loaded
-from lexport.query.warehouse.dialects import SCHEMA, SCHEMAS, TABLES
-from lexport.query.warehouse.existing import Existing, missing_statements, view_statements
+from lexport.query.warehouse.apply import PASSWORD_GOES, Loaded, check_load
+from lexport.query.warehouse.dialects import SCHEMA, TABLES
+from lexport.query.warehouse.existing import (
+    MENDED,
+    Existing,
+    check_own,
+    check_rows,
+    missing_statements,
+    view_statements,
+)
 from lexport.query.warehouse.load import (
     DELETES,
     LOCK,
@@ -36,10 +42,13 @@ from lexport.query.warehouse.load import (
     staged_columns,
 )
 from lexport.query.warehouse.native_tables import LOADS, NATIVE_DIALECTS, listed
+from lexport.query.warehouse.native_views import NATIVE_SCHEMAS
 from lexport.tables.text import plural
 
 if TYPE_CHECKING:
     import psycopg
+
+    from lexport.query.feed import WriteMode
 
 _DIALECT = NATIVE_DIALECTS["postgres"]
 _ROWS_AT_ONCE = 8_192
@@ -100,7 +109,9 @@ def _refusal(error: psycopg.Error) -> RunError:
         return _connection_refusal(line)
     if state == "42501":  # insufficient_privilege
         return CredentialsError(f"PostgreSQL refuses the load: {line}; nothing was changed; {_RIGHTS}")
-    return RunError(f"PostgreSQL failed ({state or type(error).__name__}): {line}; nothing was changed")
+    place = ".".join(name for name in (error.diag.schema_name, error.diag.table_name) if name)
+    where = f" in {place}" if place else ""
+    return RunError(f"PostgreSQL failed ({state or type(error).__name__}){where}: {line}; nothing was changed")
 
 
 def _connection_refusal(line: str) -> RunError:
@@ -129,9 +140,9 @@ class PostgresWarehouse:
         self.name = name
         self._connection = connection
 
-    def loaded(self) -> Loaded | None:
+    def loaded(self, existing: Existing) -> Loaded | None:
         """Return what was loaded last."""
-        if LOADS.name not in self._existing().tables:
+        if LOADS.name not in existing.columns:
             return None
         loads = _DIALECT.quote(TABLES, LOADS.name)
         row = self._connection.execute(
@@ -142,31 +153,56 @@ class PostgresWarehouse:
 
     def load(self, folder: Path, load: Load) -> list[str]:
         """Load a feed in one transaction, under a lock; return sentences for the user."""
-        from psycopg import IsolationLevel
-
-        self._connection.isolation_level = IsolationLevel.READ_COMMITTED  # what comes after the lock sees other loads
         notes: list[str] = []
-        with self._connection.transaction():
-            self._run(f"SELECT pg_advisory_xact_lock({LOCK})")
-            existing = self._existing()
+        with self._alone():
+            existing = self.existing()
+            check_load(existing, self.loaded(existing), load, self.name)
             for statement in missing_statements(existing, load.write_mode, _DIALECT):
                 self._run(statement)
-            now = self.loaded()
-            check_loaded(now, load.write_mode, self.name)
-            check_cursor(now.next_since if now else None, load, self.name)
             replaced = self._stage(folder, load)
             for statement in load_statements(load, _DIALECT):
                 self._run(statement)
             if not existing.has_views(load.write_mode, _DIALECT):
-                notes += self._create_views(load)
+                notes += self._create_views(load.write_mode, existing)
         if replaced:
             notes.append(f"PostgreSQL keeps no U+0000 in texts: it is U+FFFD in {plural(replaced, 'value')}")
         return notes
 
+    def mend(self, write_mode: WriteMode) -> list[str]:
+        """Create what is missing or of another version, beside rows."""
+        if self.existing().is_complete(write_mode, _DIALECT):
+            return []
+        with self._alone():
+            existing = self.existing()
+            check_rows(existing, write_mode, (), self.name)
+            for statement in missing_statements(existing, write_mode, _DIALECT):
+                self._run(statement)
+            return [MENDED, *self._create_views(write_mode, existing)]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Open a transaction in which no other load runs."""
+        from psycopg import IsolationLevel
+
+        self._connection.isolation_level = IsolationLevel.READ_COMMITTED  # what comes after the lock sees other loads
+        with self._connection.transaction():
+            self._run(f"SELECT pg_advisory_xact_lock({LOCK})")
+            yield
+
     def _run(self, statement: str) -> None:
         self._connection.execute(statement)
 
-    def _existing(self) -> Existing:
+    def existing(self) -> Existing:
+        """Return what is there."""
+        schemas = self._connection.execute("SELECT nspname FROM pg_catalog.pg_namespace").fetchall()
+        kinds = self._connection.execute(
+            "SELECT n.nspname, c.relname, CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'v' THEN"
+            " 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' WHEN 'i' THEN 'index' WHEN 'S'"
+            " THEN 'sequence' ELSE 'relation of another kind' END"
+            " FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = ANY(%s)",
+            [[*NATIVE_SCHEMAS]],
+        ).fetchall()
         columns = self._connection.execute(
             "SELECT c.relname, a.attname FROM pg_catalog.pg_attribute AS a"
             " JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid"
@@ -177,13 +213,9 @@ class PostgresWarehouse:
         comment = self._connection.execute(
             "SELECT obj_description(to_regclass(%s), 'pg_class')", [f"{SCHEMA}.latest_scopes"]
         ).fetchone()
-        return Existing.of(columns, self._views(), comment[0] if comment else None)
-
-    def _views(self) -> list[tuple[str, str]]:
-        return self._connection.execute(
-            "SELECT schemaname, viewname FROM pg_catalog.pg_views WHERE schemaname = ANY(%s)",
-            [[SCHEMAS[space] for space in SPACES]],
-        ).fetchall()
+        existing = Existing.of((name for (name,) in schemas), kinds, columns, comment[0] if comment else None)
+        check_own(existing, self.name)
+        return existing
 
     # --- the rows of a feed -------------------------------------------------------------------------------------------
 
@@ -226,26 +258,26 @@ class PostgresWarehouse:
 
     # --- the views ----------------------------------------------------------------------------------------------------
 
-    def _create_views(self, load: Load) -> list[str]:
-        """Create the views, or replace them; where PostgreSQL cannot replace one, all are dropped first."""
+    def _create_views(self, mode: WriteMode, existing: Existing) -> list[str]:
+        """Create the views, or replace them; where PostgreSQL cannot replace one, all of lexport are dropped first."""
         import psycopg
 
-        statements = list(view_statements(load.write_mode, _DIALECT))
+        statements = list(view_statements(mode, _DIALECT))
         try:
             with self._connection.transaction():
                 for statement in statements:
                     self._run(statement)
         except psycopg.errors.InvalidTableDefinition:  # a column has come, which may stand at the end alone
-            self._drop_views()
+            self._drop_views(existing)
             for statement in statements:
                 self._run(statement)
             return ["the views were created anew, for they have new columns: grant again what was granted on them"]
         return []
 
-    def _drop_views(self) -> None:
+    def _drop_views(self, existing: Existing) -> None:
         import psycopg
 
-        names = [_DIALECT.quote(*name) for name in self._views()]
+        names = [_DIALECT.quote(*name) for name in existing.views()]
         try:
             self._run(f"DROP VIEW {', '.join(names)}")
         except psycopg.errors.DependentObjectsStillExist as error:

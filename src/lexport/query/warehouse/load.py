@@ -56,7 +56,10 @@ class LoadScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What a feed has, as its folder says. ``rows`` are those to upsert, by table; ``deleting`` has delete keys."""
+    """What a feed has, as its folder says. ``rows`` are those to upsert, by table; ``deleting`` has delete keys.
+
+    ``whole`` are the tables of which it has all rows, beside those that changed since ``since`` in the others.
+    """
 
     load_id: str
     since: str | None
@@ -69,6 +72,11 @@ class Load:
     deleting: Collection[str]
     upserts: int
     deletes: int
+    whole: Collection[str] = ()
+
+    def is_whole(self, table: str) -> bool:
+        """Return whether all rows of a table are replaced."""
+        return self.since is None or table in self.whole
 
     def tables(self) -> Iterator[tuple[FedTable, NativeTable]]:
         """Yield every fed table, and how it is stored."""
@@ -105,7 +113,7 @@ def _delete_keys() -> Iterator[Column]:
 def load_statements(load: Load, dialect: Dialect) -> Iterator[str]:
     """Write the statements that change the fed tables, and last the one that moves the cursor."""
     for fed, table in load.tables():
-        if load.since is None:
+        if load.is_whole(fed.name):
             yield f"DELETE FROM {dialect.quote(TABLES, table.name)} WHERE {_true(dialect)}"
         else:
             yield from _deletes(fed, table, load, dialect)
@@ -248,7 +256,7 @@ def _upserts(fed: FedTable, table: NativeTable, load: Load, dialect: Dialect) ->
         else f"SELECT {listed(dialect, fed.names)} FROM {staged(dialect, fed.name)}"
     )
     names = (*fed.names, VALID_FROM.name) if has_versions else fed.names
-    if load.since is None:
+    if load.is_whole(fed.name):
         yield _insert(table, names, rows, dialect)
     elif has_versions:
         yield _delete(table, rows, table.key, dialect, at="")  # where a load was cut off and is repeated
@@ -301,8 +309,21 @@ def _insert_load(load: Load, dialect: Dialect) -> str:
     texts = (load.load_id, load.since, load.next_since, load.write_mode, load.schema_version, load.lexport_version)
     none = f"CAST(NULL AS {'VARCHAR' if dialect.name == 'athena' else dialect.type_name(LOADS.columns[0].type)})"
     values = [none if text is None else dialect.literal(text) for text in texts]
-    values += [now, str(load.upserts), str(load.deletes)]
+    values += [_after_others(now, dialect), str(load.upserts), str(load.deletes)]
     return (
         f"INSERT INTO {dialect.quote(TABLES, LOADS.name)} ({listed(dialect, LOADS.names)})\n"
         f"SELECT {', '.join(values)}\nFROM (SELECT 1 AS one) AS one_row\nWHERE {cursor_is_since(load, dialect)}"
     )
+
+
+def _after_others(now: str, dialect: Dialect) -> str:
+    """Write the time of a load: now, but after all others, so that its row is the newest on any clock."""
+    newest = f"(SELECT MAX({dialect.quote('loaded_at')}) FROM {dialect.quote(TABLES, LOADS.name)})"
+    later = {
+        "snowflake": f"DATEADD(MICROSECOND, 1, {newest})",
+        "redshift": f"DATEADD(MICROSECOND, 1, {newest})",
+        "bigquery": f"TIMESTAMP_ADD({newest}, INTERVAL 1 MICROSECOND)",
+        "databricks": f"TIMESTAMPADD(MICROSECOND, 1, {newest})",
+        "athena": f"DATE_ADD('millisecond', 1, {newest})",
+    }.get(dialect.name, f"{newest} + INTERVAL '1 MICROSECOND'")
+    return f"GREATEST({now}, COALESCE({later}, {now}))"

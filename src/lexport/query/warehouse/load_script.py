@@ -1,7 +1,8 @@
 """``load.sql``: a script, to be run in a warehouse's own client, that loads the files of one feed folder.
 
-It creates the tables that are missing, shows the files as staging tables, checks that the warehouse stands where the
-feed begins, and changes all tables and the cursor in one transaction, as far as the warehouse has any.
+It creates the tables, or fails where the first feed did not; shows the files as staging tables, checks that the
+warehouse stands where the feed begins, and changes all tables and the cursor in one transaction, as far as the
+warehouse has any.
 """
 
 # ruff: noqa: S608 - the names in SQL are those of declared tables, and texts are written as literals
@@ -143,6 +144,9 @@ class Script:
         yield f"{load.upserts:,} rows to upsert, {load.deletes:,} keys to delete. To load it, {_HOW[name]}."
         yield _ONE_BY_ONE if name in _NO_TRANSACTION else _WHOLE
         yield "It fails, and changes nothing, where the warehouse does not stand where the feed begins."
+        if load.since is not None:
+            yield f"So it does where a table is missing: delete all rows of {TABLES}.{LOADS.name}, and load a feed"
+            yield "without --since, which creates the tables and replaces every row."
         yield from self.warnings
         if name not in ("postgres", "duckdb"):
             yield f"The files are read from {self.location}."
@@ -160,7 +164,7 @@ class Script:
             yield from _statements(["ALTER SESSION SET TIMEZONE = 'UTC'"])
         if in_transaction:
             yield from _statements(self._begin())
-        yield "-- What is missing.\n\n"
+        yield "-- What is missing.\n\n" if self.load.since is None else "-- Are all tables there?\n\n"
         yield from _statements(self._create())
         yield "-- The files of the feed.\n\n"
         yield from self._stage()
@@ -189,18 +193,22 @@ class Script:
                 yield f"UPDATE {loads} {same} WHERE TRUE"  # one load alone changes this table at a time
 
     def _create(self) -> Iterator[str]:
-        is_first = self.load.since is None
-        for name in NATIVE_SCHEMAS if is_first else (TABLES,):
-            yield create_schema(self.dialect, name)
-        for table in native_tables(self.load.write_mode):
-            for statement in create_native_table(table, self.dialect, self.location):
-                if is_first or not statement.startswith("COMMENT ON"):
-                    yield statement
-        if is_first:
+        if self.load.since is None:
+            for name in NATIVE_SCHEMAS:
+                yield create_schema(self.dialect, name)
+            for table in native_tables(self.load.write_mode):
+                yield from create_native_table(table, self.dialect, self.location)
             yield from create_native_views(self.dialect, self.load.write_mode)
             yield from create_shipped_views(self.dialect)
+        else:
+            yield self._read_all()
         if self.dialect.name == "redshift":
             yield f"LOCK TABLE {self.dialect.quote(TABLES, LOADS.name)}"
+
+    def _read_all(self) -> str:
+        """Write the statement that fails where a table is missing: created here, it would have what changed alone."""
+        tables = (self.dialect.quote(TABLES, table.name) for table in native_tables(self.load.write_mode))
+        return "\nUNION ALL ".join(f"SELECT 1 AS one FROM {table} WHERE 1 = 0" for table in tables)
 
     def _end(self) -> Iterator[str]:
         if self.dialect.name == "bigquery":

@@ -2,6 +2,8 @@
 -- 7 rows to upsert, 4 keys to delete. To load it, run the statements in order, and stop at the first error.
 -- There is no transaction over several tables: readers can see some tables as they were before and others as they are after. A script that was cut off is run again from its beginning. Never run two at once.
 -- It fails, and changes nothing, where the warehouse does not stand where the feed begins.
+-- So it does where a table is missing: delete all rows of lexport_tables.lexport_loads, and load a feed
+-- without --since, which creates the tables and replaces every row.
 -- The files are read from s3://bucket/feeds/1.
 
 -- The files of the feed.
@@ -279,7 +281,7 @@ WHEN MATCHED THEN UPDATE SET `snapshot_id` = s.`snapshot_id`, `snapshot_at` = s.
 WHEN NOT MATCHED THEN INSERT (`snapshot_id`, `snapshot_at`, `account_id`, `region`, `code_sha256`, `sha256_hex`, `size_bytes`, `path`, `status`, `reason`, `verified_at`, `dependencies_status`, `secrets_status`, `secret_rules_version`) VALUES (s.`snapshot_id`, s.`snapshot_at`, s.`account_id`, s.`region`, s.`code_sha256`, s.`sha256_hex`, s.`size_bytes`, s.`path`, s.`status`, s.`reason`, s.`verified_at`, s.`dependencies_status`, s.`secrets_status`, s.`secret_rules_version`);
 
 INSERT INTO `lexport_tables`.`lexport_loads` (`load_id`, `since`, `next_since`, `write_mode`, `schema_version`, `lexport_version`, `loaded_at`, `upserts`, `deletes`)
-SELECT '01KB0000000000000000000009', '01KB0000000000000000000001', '01KB0000000000000000000002', 'soft-delete', '2', '0.1.0', CURRENT_TIMESTAMP, 7, 4
+SELECT '01KB0000000000000000000009', '01KB0000000000000000000001', '01KB0000000000000000000002', 'soft-delete', '2', '0.1.0', GREATEST(CURRENT_TIMESTAMP, COALESCE(TIMESTAMPADD(MICROSECOND, 1, (SELECT MAX(`loaded_at`) FROM `lexport_tables`.`lexport_loads`)), CURRENT_TIMESTAMP)), 7, 4
 FROM (SELECT 1 AS one) AS one_row
 WHERE (SELECT MAX(`next_since`) FROM `lexport_tables`.`lexport_loads` WHERE `loaded_at` = (SELECT MAX(`loaded_at`) FROM `lexport_tables`.`lexport_loads`)) = '01KB0000000000000000000001';
 

@@ -2,6 +2,8 @@
 -- 7 rows to upsert, 4 keys to delete. To load it, cd into its folder and run: duckdb -bail -f load.sql WAREHOUSE.duckdb.
 -- One transaction: readers see the tables as they were before, or all as they are after.
 -- It fails, and changes nothing, where the warehouse does not stand where the feed begins.
+-- So it does where a table is missing: delete all rows of lexport_tables.lexport_loads, and load a feed
+-- without --since, which creates the tables and replaces every row.
 
 BEGIN TRANSACTION;
 
@@ -264,7 +266,7 @@ INSERT INTO "lexport_tables"."packages" ("snapshot_id", "snapshot_at", "account_
 SELECT "snapshot_id", "snapshot_at", "account_id", "region", "code_sha256", "sha256_hex", "size_bytes", "path", "status", "reason", "verified_at", "dependencies_status", "secrets_status", "secret_rules_version" FROM "feed_packages";
 
 INSERT INTO "lexport_tables"."lexport_loads" ("load_id", "since", "next_since", "write_mode", "schema_version", "lexport_version", "loaded_at", "upserts", "deletes")
-SELECT '01KB0000000000000000000009', '01KB0000000000000000000001', '01KB0000000000000000000002', 'hard-delete', '2', '0.1.0', CURRENT_TIMESTAMP, 7, 4
+SELECT '01KB0000000000000000000009', '01KB0000000000000000000001', '01KB0000000000000000000002', 'hard-delete', '2', '0.1.0', GREATEST(CURRENT_TIMESTAMP, COALESCE((SELECT MAX("loaded_at") FROM "lexport_tables"."lexport_loads") + INTERVAL '1 MICROSECOND', CURRENT_TIMESTAMP)), 7, 4
 FROM (SELECT 1 AS one) AS one_row
 WHERE (SELECT MAX("next_since") FROM "lexport_tables"."lexport_loads" WHERE "loaded_at" = (SELECT MAX("loaded_at") FROM "lexport_tables"."lexport_loads")) = '01KB0000000000000000000001';
 

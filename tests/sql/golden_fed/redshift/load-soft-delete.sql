@@ -2,6 +2,8 @@
 -- 7 rows to upsert, 4 keys to delete. To load it, run it in psql with -v ON_ERROR_STOP=1; the cluster's default IAM role has to read the files.
 -- One transaction: readers see the tables as they were before, or all as they are after.
 -- It fails, and changes nothing, where the warehouse does not stand where the feed begins.
+-- So it does where a table is missing: delete all rows of lexport_tables.lexport_loads, and load a feed
+-- without --since, which creates the tables and replaces every row.
 -- The files are read from s3://bucket/feeds/1.
 
 BEGIN;
@@ -366,7 +368,7 @@ INSERT INTO "lexport_tables"."packages" ("snapshot_id", "snapshot_at", "account_
 SELECT "snapshot_id", "snapshot_at", "account_id", "region", "code_sha256", "sha256_hex", "size_bytes", "path", "status", "reason", "verified_at", "dependencies_status", "secrets_status", "secret_rules_version" FROM "feed_packages";
 
 INSERT INTO "lexport_tables"."lexport_loads" ("load_id", "since", "next_since", "write_mode", "schema_version", "lexport_version", "loaded_at", "upserts", "deletes")
-SELECT '01KB0000000000000000000009', '01KB0000000000000000000001', '01KB0000000000000000000002', 'soft-delete', '2', '0.1.0', SYSDATE, 7, 4
+SELECT '01KB0000000000000000000009', '01KB0000000000000000000001', '01KB0000000000000000000002', 'soft-delete', '2', '0.1.0', GREATEST(SYSDATE, COALESCE(DATEADD(MICROSECOND, 1, (SELECT MAX("loaded_at") FROM "lexport_tables"."lexport_loads")), SYSDATE)), 7, 4
 FROM (SELECT 1 AS one) AS one_row
 WHERE (SELECT MAX("next_since") FROM "lexport_tables"."lexport_loads" WHERE "loaded_at" = (SELECT MAX("loaded_at") FROM "lexport_tables"."lexport_loads")) = '01KB0000000000000000000001';
 

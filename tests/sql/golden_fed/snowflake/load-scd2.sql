@@ -2,6 +2,8 @@
 -- 7 rows to upsert, 4 keys to delete. To load it, run it in snowsql with -o exit_on_error=true, or in snow sql.
 -- One transaction: readers see the tables as they were before, or all as they are after.
 -- It fails, and changes nothing, where the warehouse does not stand where the feed begins.
+-- So it does where a table is missing: delete all rows of lexport_tables.lexport_loads, and load a feed
+-- without --since, which creates the tables and replaces every row.
 -- The files are read from s3://bucket/feeds/1.
 
 ALTER SESSION SET TIMEZONE = 'UTC';
@@ -415,7 +417,7 @@ WHEN MATCHED THEN UPDATE SET "SNAPSHOT_ID" = s."SNAPSHOT_ID", "SNAPSHOT_AT" = s.
 WHEN NOT MATCHED THEN INSERT ("SNAPSHOT_ID", "SNAPSHOT_AT", "ACCOUNT_ID", "REGION", "CODE_SHA256", "SHA256_HEX", "SIZE_BYTES", "PATH", "STATUS", "REASON", "VERIFIED_AT", "DEPENDENCIES_STATUS", "SECRETS_STATUS", "SECRET_RULES_VERSION") VALUES (s."SNAPSHOT_ID", s."SNAPSHOT_AT", s."ACCOUNT_ID", s."REGION", s."CODE_SHA256", s."SHA256_HEX", s."SIZE_BYTES", s."PATH", s."STATUS", s."REASON", s."VERIFIED_AT", s."DEPENDENCIES_STATUS", s."SECRETS_STATUS", s."SECRET_RULES_VERSION");
 
 INSERT INTO "LEXPORT_TABLES"."LEXPORT_LOADS" ("LOAD_ID", "SINCE", "NEXT_SINCE", "WRITE_MODE", "SCHEMA_VERSION", "LEXPORT_VERSION", "LOADED_AT", "UPSERTS", "DELETES")
-SELECT '01KB0000000000000000000009', '01KB0000000000000000000001', '01KB0000000000000000000002', 'scd2', '2', '0.1.0', SYSDATE(), 7, 4
+SELECT '01KB0000000000000000000009', '01KB0000000000000000000001', '01KB0000000000000000000002', 'scd2', '2', '0.1.0', GREATEST(SYSDATE(), COALESCE(DATEADD(MICROSECOND, 1, (SELECT MAX("LOADED_AT") FROM "LEXPORT_TABLES"."LEXPORT_LOADS")), SYSDATE())), 7, 4
 FROM (SELECT 1 AS one) AS one_row
 WHERE (SELECT MAX("NEXT_SINCE") FROM "LEXPORT_TABLES"."LEXPORT_LOADS" WHERE "LOADED_AT" = (SELECT MAX("LOADED_AT") FROM "LEXPORT_TABLES"."LEXPORT_LOADS")) = '01KB0000000000000000000001';
 
