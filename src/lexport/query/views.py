@@ -9,6 +9,7 @@ A bucket is copied into a folder first.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
@@ -89,7 +90,8 @@ def _write(
         raise WriteError(f"cannot write {target}: {error.strerror}", path=str(target)) from error
     except duckdb.Error as error:
         reasons = (text for table in registry.tables() for text in _damaged(catalog, table.name).values())
-        reason = next(reasons, one_line(error))  # a damaged file fails here: DuckDB opens each to read its columns
+        # A damaged file fails here: DuckDB opens each to read its columns.
+        reason = next(reasons, None) or _stray(catalog, one_line(error)) or one_line(error)
         raise RunError(f"cannot make views of {catalog.store.url}: {reason}") from error
     finally:
         for leftover in (draft, draft.with_name(draft.name + ".wal")):
@@ -252,6 +254,20 @@ def _damaged(catalog: Catalog, table: str) -> dict[str, str]:
         except ReadError as error:
             texts |= dict.fromkeys([entry.path for entry in entries], str(error))
     return texts
+
+
+def _stray(catalog: Catalog, line: str) -> str | None:
+    """Describe the file in an error of DuckDB that no snapshot names: it opens all that have the name of a data file.
+
+    A view can name files by a pattern alone, since DuckDB takes no list of files from a query.
+    """
+    found = re.search(rf"[a-z_]+/snapshot_date=[0-9-]{{10}}/{ULID_PATTERN}-[0-9]{{4}}[.]parquet", line)
+    if found is None or any(entry.path == found[0] for commit in catalog.manifests for entry in commit.files):
+        return None
+    return (
+        f"{found[0]} is damaged, and no snapshot names it: remove it, or wait until it is copied to its end;"
+        f" lexport prune removes it after the grace period ({line})"
+    )
 
 
 def _folder(catalog: Catalog) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 import lexport
 from lexport.dataset.retire import retire
-from lexport.errors import NoSnapshotError, ReadError, SettingsError
+from lexport.errors import NoSnapshotError, ReadError, RunError, SettingsError
 from lexport.query.shipped_views import shipped_views
 
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
@@ -126,6 +126,21 @@ async def test_strangers_files(tmp_path, write_dataset):
         assert ask(db, "SELECT count(*) FROM history.snapshots") == [(2,)]
         assert ask(db, "SELECT count(*) FROM history.scopes") == [(2,)]
     assert (await lexport.sql(dest, "SELECT count(*) AS n FROM history.functions")).to_pylist() == [{"n": 2}]
+
+
+async def test_a_torn_file_of_no_snapshot(tmp_path, write_dataset):
+    """A torn file with the name of a data file, which DuckDB has to open, is named, and so is what to do."""
+    dest = tmp_path / "fleet"
+    write_dataset(dest, [night("first", 0)])
+    (path,) = dest.glob("functions/*/*.parquet")
+    torn = path.with_name("7ZZZZZZZZZZZZZZZZZZZZZZZZZ-0000.parquet")
+    torn.write_bytes(b"")
+
+    with pytest.raises(RunError, match=f"functions/.*/{torn.name} is damaged, and no snapshot names it: remove it"):
+        await lexport.views(dest, db=tmp_path / "x.duckdb")
+    torn.unlink()
+    await lexport.views(dest, db=tmp_path / "x.duckdb")
+    assert names(tmp_path / "x.duckdb", "functions") == ["first"]
 
 
 NEEDS_FUNCTIONS = (
