@@ -22,10 +22,11 @@ _LOCKED: dict[Path, int] = {}
 def open_temporary(run: str) -> Path:
     """Create a private temporary folder for a run, and remove those that killed runs left. Raises OSError."""
     _remove_abandoned(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=f"lexport-{run}-"))
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    unlocked = Path(tempfile.mkdtemp(prefix="lexport-new-"))  # has its name once it is locked: others look for that
+    descriptor = os.open(unlocked / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with suppress(OSError):  # a file system without locks; nothing is removed there either
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    folder = unlocked.rename(unlocked.with_name(unlocked.name.replace("new", run, 1)))
     _LOCKED[folder] = descriptor
     return folder
 

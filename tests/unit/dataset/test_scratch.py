@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from lexport.dataset import scratch
 
@@ -28,6 +29,17 @@ def test_what_a_killed_run_left(tmp_path, monkeypatch):
     for folder in (own, again):
         scratch.remove_folder(folder)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_opened_at_once(tmp_path, monkeypatch):
+    """Of folders that are opened at the same time none is taken for one that was left."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with ThreadPoolExecutor(8) as pool:
+        folders = [*pool.map(scratch.open_temporary, [RUN] * 200)]
+
+    assert [folder for folder in folders if not folder.is_dir()] == []
+    for folder in folders:
+        scratch.remove_folder(folder)
 
 
 def test_what_is_of_others(tmp_path, monkeypatch):

@@ -125,7 +125,10 @@ def _of_whole(load: Load, name: str) -> list[str]:
 @contextmanager
 def _private_folder() -> Iterator[Path]:
     """Make a folder for a feed, which may have secrets; the next load removes it where this process is killed."""
-    folder = open_temporary(new_ulid(datetime.now(UTC)))
+    from lexport.query.feed.target import errors_of_writing
+
+    with errors_of_writing("a private temporary folder"):
+        folder = open_temporary(new_ulid(datetime.now(UTC)))
     try:
         yield folder
     finally:
