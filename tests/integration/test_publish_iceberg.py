@@ -270,12 +270,14 @@ def states(folder):
         ("sqlite:///nowhere/catalog.db", "there is no folder"),
         ("ftp://host", "Could not infer the catalog type"),
         ("unknown", "pyiceberg knows no such catalog"),
+        ("configured", "configured: InvalidURL"),
     ],
 )
 def test_wrong_catalogs(tmp_path, hand_written, monkeypatch, catalog, told):
     """A catalog that cannot be one is refused before anything is made, and no password is repeated."""
     hand_written.write_dataset(tmp_path / "fleet", [night(1, hand_written)])
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYICEBERG_CATALOG__CONFIGURED__URI", "https://user:hunter22/more@127.0.0.1:1/db")
 
     with pytest.raises(SettingsError) as refused:
         publish_iceberg(Destination("fleet"), catalog=catalog, namespace="lexport")

@@ -88,6 +88,7 @@ _FIELD_OF_SECRET = re.compile(
     r"""(["'\]]*\s*[:=>]+\s*)(?:b?(?P<quote>["']).*?(?P=quote)|[^\s"',;&<>]+(?:\s+[\w+/=.-]{16,})*)""",
     re.IGNORECASE,
 )
+_USER_IN_WORD = re.compile(r"(:/+)[^\s'\"<>]*:[^\s'\"<>]*@")  # a password may have a slash
 _LETTERS = re.compile(r"[A-Za-z][A-Za-z.-]{0,63}")
 
 
@@ -101,7 +102,9 @@ def remember_secret(*secrets: str | None) -> None:
 
 
 def clean_line(text: str) -> str:
-    """Remove remembered secrets, signed parameters and presigned URLs from a line of lexport's own."""
+    """Remove remembered secrets, signed parameters, presigned URLs and users with passwords from a line of our own."""
+    if ":/" in text and "@" in text:
+        text = _USER_IN_WORD.sub(r"\1[user removed]@", text)
     text = remove_presigned_urls(text) if has_presigned_url(text) else text
     return remove_secrets(text, tuple(_remembered))
 

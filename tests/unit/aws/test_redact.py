@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from lexport.aws.redact import REMOVED, cut_urls, has_presigned_url, may_hold_password, remove_presigned_urls
+from lexport.aws.redact import (
+    REMOVED,
+    clean_line,
+    cut_urls,
+    has_presigned_url,
+    may_hold_password,
+    remove_presigned_urls,
+)
 
 HOST = "https://awslambda-us-west-2-tasks.s3.us-west-2.amazonaws.com/snapshots/1/f"
 SIGNED = [
@@ -160,3 +167,10 @@ def test_a_text_that_may_hold_a_password(text):
 def test_a_text_without_a_password(text):
     """A URL with a user alone, a port, or the file of a password is none with a password."""
     assert not may_hold_password(text)
+
+
+def test_a_printed_line_has_no_password_of_a_url():
+    """A line that repeats what a user typed shows neither user nor password, also where a slash is in it."""
+    for url in ("https://u:can/ary@h/x", "s3:https://u:canary@h/x", "/a/https:/u:can/ary@h/x"):
+        assert clean_line(f"{url!r} is no URL").endswith("/[user removed]@h/x' is no URL")
+    assert clean_line("https://h:80/x of a@b.example") == "https://h:80/x of a@b.example"

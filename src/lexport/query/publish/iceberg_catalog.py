@@ -19,7 +19,7 @@ from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.utils.config import Config, merge_config
 
 from lexport.aws.errors import one_line
-from lexport.aws.redact import clean_foreign_line, cut_urls
+from lexport.aws.redact import clean_foreign_line, cut_urls, may_hold_password
 from lexport.errors import CredentialsError, LexportError, RunError, SettingsError
 from lexport.query.passwords import refuse_password
 from lexport.query.publish.iceberg_files import NOT_IN_URLS
@@ -85,7 +85,10 @@ def open_iceberg(catalog: str, defaults: Mapping[str, str], *, timeout_s: float)
                 option=OPTION,
             ) from error
         except (ValueError, iceberg.NoSuchPropertyException, iceberg.NotInstalledError) as error:
-            raise SettingsError(f"{OPTION} {catalog}: {_text(error)}; {_CONFIGURE}", option=OPTION) from error
+            # pyiceberg and what is below it quote a part of a URL that they cannot read.
+            is_secret = any(may_hold_password(str(value)) for value in configured.values())
+            said = type(error).__name__ if is_secret else _text(error)
+            raise SettingsError(f"{OPTION} {catalog}: {said}; {_CONFIGURE}", option=OPTION) from error
 
 
 def is_absent(catalog: str) -> bool:
