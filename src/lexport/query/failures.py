@@ -89,7 +89,9 @@ class RunFailures:
 
 
 async def failures(dest: str | os.PathLike[str], run: str | None = None) -> RunFailures:
-    """Group what a run could not read; without ``run``, an id or its beginning, the newest run, published or not.
+    """Group what a run could not read; without ``run``, an id or its beginning, the newest one, published or not.
+
+    A retirement reads nothing, so the run before it is shown.
 
     Runs of ``packages`` count too. Raises SettingsError where there is no such run, NoSnapshotError where there is
     none at all, and ReadError where its errors cannot be read.
