@@ -163,7 +163,7 @@ def check_loaded(loaded: Loaded | None, write_mode: str, name: str) -> None:
     if loaded is None:
         return
     if loaded.write_mode != write_mode:
-        before = "without it" if loaded.write_mode == "hard-delete" else f"with --{loaded.write_mode}"
+        before = f"without --{write_mode}" if loaded.write_mode == "hard-delete" else f"with --{loaded.write_mode}"
         raise SettingsError(
             f"{name} is loaded with --{loaded.write_mode}, so it cannot be without it: give it with each load, or load"
             " a new database"

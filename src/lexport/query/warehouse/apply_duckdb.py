@@ -112,7 +112,7 @@ class DuckDBWarehouse:
             return None
         row = self._connection.execute(
             f"SELECT next_since, write_mode, (SELECT max(try_cast(schema_version AS INT)) FROM {TABLES}.{LOADS.name})"
-            f" FROM {TABLES}.{LOADS.name} ORDER BY loaded_at DESC LIMIT 1"
+            f" FROM {TABLES}.{LOADS.name} ORDER BY loaded_at DESC, next_since DESC LIMIT 1"
         ).fetchone()
         return None if row is None else Loaded(next_since=row[0], write_mode=row[1], schema_version=str(row[2] or 0))
 

@@ -147,7 +147,7 @@ class PostgresWarehouse:
         loads = _DIALECT.quote(TABLES, LOADS.name)
         row = self._connection.execute(
             f"SELECT next_since, write_mode, (SELECT MAX(schema_version::INT)::TEXT FROM {loads})"
-            f" FROM {loads} ORDER BY loaded_at DESC LIMIT 1"
+            f" FROM {loads} ORDER BY loaded_at DESC, next_since DESC LIMIT 1"
         ).fetchone()
         return None if row is None else Loaded(next_since=row[0], write_mode=row[1], schema_version=row[2])
 
