@@ -62,10 +62,11 @@ def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), s
     common = {"snapshot_id": given["id"], "snapshot_at": at}
     files = []
     counted = {"functions": Counter(), "aliases": Counter()}
+    left_out = {*registry.resource_tables()} - registry.tables_read({})
     for table in registry.tables():
         is_of_packages = table in PACKAGE_TABLES
         is_left_out = table not in (ERRORS, SNAPSHOTS) and not scopes
-        is_read = table.name in given or not is_of_packages
+        is_read = table.name in given or not (is_of_packages or table in left_out)
         if table.name not in given and is_left_out:
             continue
         rows = given.get(table.name, [])
