@@ -168,7 +168,7 @@ def check_loaded(loaded: Loaded | None, write_mode: str, name: str) -> None:
             f"{name} is loaded with --{loaded.write_mode}, so it cannot be without it: give it with each load, or load"
             " a new database"
             if write_mode == "hard-delete"
-            else f"{name} is loaded {before}, so it cannot be with --{write_mode}; a new database can",
+            else f"{name} is loaded {before}; only a new database can be loaded with --{write_mode}",
             option=f"--{loaded.write_mode if write_mode == 'hard-delete' else write_mode}",
         )
     if _number(loaded.schema_version) > _number(SCHEMA_VERSION):
