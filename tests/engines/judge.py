@@ -36,13 +36,14 @@ KNOWN = {
     }
 }
 """What engines cannot do, by a part of their message."""
+FUNCTIONS = {"spark": 20}  # a query takes it seconds, whatever the number of rows
 
 
 def main(name: str) -> int:
     """Judge one engine; return the exit code."""
     with tempfile.TemporaryDirectory(prefix="lexport-engines-") as folder:
         dest = Path(folder, "fleet")
-        anyio.run(write_fleet, dest)
+        anyio.run(write_fleet, dest, FUNCTIONS.get(name, 60))
         started = time.perf_counter()
         with open_query_session(dest) as session:
             rows_here = {each: _read(session, f"SELECT * FROM {each}") for each in _names()}
