@@ -300,6 +300,7 @@ def test_what_was_not_read_does_not_pass(tmp_path, write_dataset):
             {
                 "at": AT,
                 "functions": functions,
+                **{table: [] for table in ("function_urls", "policy_statements", "policy_conditions")},
                 "scope_resources": [
                     {"resource": "urls", "status": "denied"},
                     {"resource": "policies", "status": "complete"},

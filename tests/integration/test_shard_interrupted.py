@@ -355,7 +355,7 @@ async def test_selection_and_variables(simulator, plan, shard, fleet, look, dest
     assert (read.code, committed.code) == (0, 0), (read, committed)
     rows = look.read_rows(tmp_path / "fleet")
     assert {row["function_name"] for row in rows["functions"]} == set(names)
-    assert (rows["env_vars"] == []) == (env == "none")
+    assert ("env_vars" in rows) == (env != "none")
 
 
 async def test_in_a_bucket(simulator, bucket, plan, shard, forks, fleet, environment, tmp_path):
