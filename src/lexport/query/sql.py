@@ -126,12 +126,12 @@ class QuerySession:
     def _batches(self, reader: pa.RecordBatchReader, values: Mapping[str, ParameterValue]) -> Iterator[pa.RecordBatch]:
         while True:
             try:
-                batch = self.worker.run(reader.read_next_batch)
-            except StopIteration:
-                return
+                batch = self.worker.run(partial(next, reader, None))  # its end raises nothing: errors keep frames alive
             except _FAILURES as error:  # DuckDB fails on a later row
                 refusal = _refusal(error, self.catalog.store, values)
                 break
+            if batch is None:
+                return
             yield batch
         raise refusal
 
