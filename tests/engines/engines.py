@@ -96,7 +96,7 @@ class Spark:
             SparkSession.builder.master("local[2]")
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
-            .config("spark.sql.adaptive.enabled", "false")  # Spark 4.3 cannot send some plans of such views to its tasks
+            .config("spark.sql.adaptive.enabled", "false")  # else some plans of views over views fail
             .config("spark.driver.memory", "4g")  # plans of views over views are large
             .config("spark.sql.shuffle.partitions", "2")
             .config("spark.sql.session.timeZone", "UTC")
