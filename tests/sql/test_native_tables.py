@@ -7,7 +7,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from lexport.query.warehouse.native_tables import NATIVE_DIALECTS, create_native_table, create_schema, native_tables
+from lexport.query.warehouse.native_tables import NATIVE_DIALECTS, create_native_table, native_tables
 from lexport.query.warehouse.native_views import NATIVE_SCHEMAS, create_native_views
 from lexport.tables import registry
 from lexport.tables.fed import fed_tables
@@ -25,7 +25,7 @@ def statements(name):
     tables = [
         text for table in native_tables(MODE) for text in create_native_table(table, dialect, "s3://bucket/prefix")
     ]
-    schemas = [create_schema(dialect, schema) for schema in NATIVE_SCHEMAS]
+    schemas = [dialect.create_schema(schema) for schema in NATIVE_SCHEMAS]
     return (*schemas, *tables, *create_native_views(dialect, MODE))
 
 

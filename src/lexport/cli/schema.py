@@ -13,7 +13,7 @@ from lexport.cli._options import declare_command, option
 from lexport.cli._output import notify
 from lexport.cli._rows.formats import print_rows
 from lexport.query.warehouse.dbt.profiles import DBT_DIALECTS
-from lexport.query.warehouse.dialects import DIALECTS
+from lexport.query.warehouse.dialects import DIALECTS, script
 from lexport.query.warehouse.native_tables import NATIVE_DIALECTS
 
 _DBT_DIALECT = "duckdb"
@@ -170,7 +170,7 @@ def _print_tables(dialect: str, location: str | None) -> None:
 
 
 def _print(statements: Sequence[str]) -> None:
-    click.echo("".join(f"{statement};\n\n" for statement in statements), nl=False)
+    click.echo(script(statements), nl=False)
 
 
 def _write_dbt(folder: Path, dialect: str, location: str | None) -> None:

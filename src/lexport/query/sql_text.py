@@ -50,6 +50,11 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split("\n\nLINE ", maxsplit=1)[0].split())
 
 
+def is_locked(error: Exception) -> bool:
+    """Return whether DuckDB cannot open a database file because another process has it open."""
+    return "Could not set lock" in str(error) or "Conflicting lock" in str(error)
+
+
 def cast_type(kind: Any, casts: dict[str, str]) -> str | None:
     """Return the type with every part in ``casts`` replaced, at any depth; None if it has no such part.
 

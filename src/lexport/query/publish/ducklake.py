@@ -7,9 +7,7 @@ one may have added the same files; so this is switched off, and the tables are l
 
 from __future__ import annotations
 
-import random
 import re
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,35 +20,25 @@ import pyarrow as pa
 from lexport.dataset.address import parse_address
 from lexport.dataset.commit import snapshot_row
 from lexport.dataset.store import Store
-from lexport.errors import CredentialsError, LexportError, PublishError, ReadError, RunError, SettingsError
+from lexport.errors import CredentialsError, LexportError, PublishError, RunError, SettingsError
 from lexport.model import is_ulid
 from lexport.query.catalog import location, open_catalog
 from lexport.query.passwords import refuse_password
 from lexport.query.publish.plan import CommitFiles, Held, PublishedFile, id_in_path, publication_order
 from lexport.query.publish.result import PublishedTable, PublishResult
 from lexport.query.publish.s3 import s3_access
-from lexport.query.publish.source import Source, add_up, private_files, publish_from
-from lexport.query.sql_text import escape_glob, one_line, quote_name, quote_text
+from lexport.query.publish.source import ATTEMPTS, Source, add_up, damaged, private_files, publish_from, wait_before
+from lexport.query.sql_text import escape_glob, is_locked, one_line, quote_name, quote_text
 from lexport.settings import Destination
 from lexport.tables.run import SNAPSHOTS
-from lexport.tables.table import Table, Type
+from lexport.tables.table import Table
+from lexport.tables.types import DUCKDB_TYPES
 
 OPTION = "--catalog"
 _LAKE = "lake"
 _MARK = " Published by lexport."
 """What the comment of a published table ends with; a table without it is not lexport's."""
-_ATTEMPTS = 8
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 _SERVER = re.compile(r"(postgres|mysql|sqlite):")
-_TYPES = {
-    Type.TEXT: "VARCHAR",
-    Type.INT32: "INTEGER",
-    Type.INT64: "BIGINT",
-    Type.BOOL: "BOOLEAN",
-    Type.DOUBLE: "DOUBLE",
-    Type.TIMESTAMP: "TIMESTAMPTZ",
-    Type.DATE: "DATE",
-}
 
 
 def publish_ducklake(dest: Destination, *, catalog: str, namespace: str, is_dry_run: bool = False) -> PublishResult:
@@ -141,9 +129,9 @@ class _Publication:
 
     def run(self, *, is_dry_run: bool) -> PublishResult:
         """Publish every table in one transaction."""
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             if attempt:
-                time.sleep(random.uniform(0.5, 1) * min(_FIRST_WAIT_S * 2 ** (attempt - 1), _LONGEST_WAIT_S))  # noqa: S311
+                wait_before(attempt)
             self._run("BEGIN TRANSACTION")
             try:
                 tables = self._planned() if is_dry_run else self._publish()
@@ -157,7 +145,7 @@ class _Publication:
             else:
                 return PublishResult(is_dry_run=is_dry_run, tables=tables, notes=self._source.notes())
         raise PublishError(
-            f"the DuckLake was changed by another writer in each of {_ATTEMPTS} attempts ({one_line(failure)}); run it"
+            f"the DuckLake was changed by another writer in each of {ATTEMPTS} attempts ({one_line(failure)}); run it"
             " again",
             destination=self._namespace,
         ) from failure
@@ -229,7 +217,7 @@ class _Publication:
         """Create the table, or rename and add columns; then write the comments that differ."""
         name = self._name(table)
         if present is None:
-            declared = ", ".join(f"{quote_name(column.name)} {_TYPES[column.type]}" for column in table.columns)
+            declared = ", ".join(f"{quote_name(column.name)} {DUCKDB_TYPES[column.type]}" for column in table.columns)
             self._run(f"CREATE TABLE {name} ({declared})")
             self._run(f"COMMENT ON TABLE {name} IS {quote_text(table.meaning + _MARK)}")
             present = {column.name: "" for column in table.columns}
@@ -239,7 +227,7 @@ class _Publication:
                 present = {current if each == former else each: comment for each, comment in present.items()}
         for column in table.columns:
             if column.name not in present:
-                self._run(f"ALTER TABLE {name} ADD COLUMN {quote_name(column.name)} {_TYPES[column.type]}")
+                self._run(f"ALTER TABLE {name} ADD COLUMN {quote_name(column.name)} {DUCKDB_TYPES[column.type]}")
             if present.get(column.name) != column.meaning:
                 meaning = quote_text(column.meaning)
                 self._run(f"COMMENT ON COLUMN {name}.{quote_name(column.name)} IS {meaning}")
@@ -322,11 +310,11 @@ class _Publication:
         try:
             ((rows, lowest, highest, names),) = self._run(query, [pattern])
         except duckdb.Error as error:
-            raise _damaged(table, snapshot_id, path, one_line(error)) from error
+            raise damaged(table, snapshot_id, path, one_line(error)) from error
         if (lowest, highest) != (snapshot_id, snapshot_id):
-            raise _damaged(table, snapshot_id, path, "its rows are of another snapshot")
+            raise damaged(table, snapshot_id, path, "its rows are of another snapshot")
         if file.rows != rows:
-            raise _damaged(table, snapshot_id, path, f"it has {rows:,} rows, the manifest says {file.rows:,}")
+            raise damaged(table, snapshot_id, path, f"it has {rows:,} rows, the manifest says {file.rows:,}")
         renames = table.renames()
         unknown = sorted(set(names) - {*table.names(), *renames})
         if unknown:
@@ -339,13 +327,6 @@ class _Publication:
         return int(self._run(f"SELECT count(*) FROM {self._name(table)}")[0][0])  # noqa: S608
 
 
-def _damaged(table: Table, snapshot_id: str, path: str, reason: str) -> ReadError:
-    return ReadError(
-        f"{table.name} of snapshot {snapshot_id} is damaged: {path}: {reason}; lexport verify lists all damage",
-        path=path,
-    )
-
-
 @contextmanager
 def _errors(catalog: str) -> Iterator[None]:
     """Raise one line for an error of DuckDB."""
@@ -355,7 +336,7 @@ def _errors(catalog: str) -> Iterator[None]:
         raise
     except duckdb.Error as error:
         line = one_line(error)
-        if "Could not set lock" in line or "Conflicting lock" in line:
+        if is_locked(error):
             raise PublishError(
                 f"{catalog} is in use by another process, and DuckDB lets one alone write; close it and run it again",
                 destination=catalog,

@@ -8,8 +8,6 @@ attempts of one whose answer was lost, at most one adds a file.
 
 from __future__ import annotations
 
-import random
-import time
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
@@ -32,15 +30,13 @@ from lexport.query.publish.iceberg_schema import day_partition, new_properties, 
 from lexport.query.publish.iceberg_table import apply, commits_held, new_mark, rows_of, was_applied
 from lexport.query.publish.plan import PROPERTY, Held, TablePlan, publication_order
 from lexport.query.publish.result import PublishedTable, PublishResult
-from lexport.query.publish.source import Source, add_up, private_files, publish_from
+from lexport.query.publish.source import ATTEMPTS, Source, add_up, private_files, publish_from, wait_before
 from lexport.settings import Destination
 from lexport.tables.run import SNAPSHOTS
 from lexport.tables.table import Table
 
 MOST_AT_ONCE = 100
 """Commits of one transaction: a first publication of a year of nights makes four Iceberg snapshots of a table."""
-_ATTEMPTS = 8
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 
 
 def publish_iceberg(dest: Destination, *, catalog: str, namespace: str, is_dry_run: bool = False) -> PublishResult:
@@ -160,7 +156,9 @@ class _Publication:
         A transaction whose answer was lost is looked for before another one is made.
         """
         part, mark = TablePlan(), ""
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                wait_before(attempt)
             try:
                 if present is None or attempt:
                     present = self._load_or_create(table)
@@ -177,12 +175,11 @@ class _Publication:
                 if not may_pass(error):
                     raise
                 failure = error
-                time.sleep(random.uniform(0.5, 1) * min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S))  # noqa: S311
             else:
                 return present, part
         if is_conflict(failure):
             raise PublishError(
-                f"{self._title(table)} was changed by another writer in each of {_ATTEMPTS} attempts; run it again",
+                f"{self._title(table)} was changed by another writer in each of {ATTEMPTS} attempts; run it again",
                 destination=self._name,
             ) from failure
         raise failure

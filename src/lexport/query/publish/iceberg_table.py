@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,11 +19,12 @@ from pyiceberg.table.metadata import TableMetadata
 
 from lexport.aws.errors import one_line
 from lexport.dataset.commit import snapshot_row
-from lexport.errors import ReadError, RunError
+from lexport.errors import RunError
 from lexport.model import is_ulid, new_ulid
 from lexport.query.publish.iceberg_files import Files
 from lexport.query.publish.iceberg_schema import SNAPSHOT_ID, bring_up_to_date, name_mapping, with_names_of_file
 from lexport.query.publish.plan import CommitFiles, Held, PublishedFile, id_in_path
+from lexport.query.publish.source import damaged
 from lexport.tables.run import SNAPSHOTS
 from lexport.tables.table import Table
 
@@ -155,31 +157,25 @@ def _describe_file(
     metadata: TableMetadata, table: Table, files: Files, snapshot_id: str, file: PublishedFile
 ) -> DataFile:
     location = files.location(file.path)
-
-    def damaged(reason: str) -> ReadError:
-        return ReadError(
-            f"{table.name} of snapshot {snapshot_id} is damaged: {location}: {reason}; lexport verify lists all damage",
-            path=location,
-        )
-
+    as_damage = partial(damaged, table, snapshot_id, location)
     try:
         if table.renames():
             with files.io.new_input(location).open() as stream:
                 metadata = with_names_of_file(metadata, table, set(pq.read_schema(stream).names))
         described = parquet_file_to_data_file(files.io, metadata, location)
     except FileNotFoundError:
-        raise damaged("it is missing") from None
+        raise as_damage("it is missing") from None
     except pa.ArrowInvalid as error:
-        raise damaged(one_line(str(error))) from error
+        raise as_damage(one_line(str(error))) from error
     except ValueError as error:
         raise RunError(
             f"{location} has other columns than this release of lexport ({one_line(str(error))}); upgrade lexport"
         ) from error
     column = metadata.schema().find_field(SNAPSHOT_ID).field_id
     if file.size_bytes != described.file_size_in_bytes:
-        raise damaged(f"it has {described.file_size_in_bytes:,} bytes, the manifest says {file.size_bytes:,}")
+        raise as_damage(f"it has {described.file_size_in_bytes:,} bytes, the manifest says {file.size_bytes:,}")
     if file.rows != described.record_count:
-        raise damaged(f"it has {described.record_count:,} rows, the manifest says {file.rows:,}")
+        raise as_damage(f"it has {described.record_count:,} rows, the manifest says {file.rows:,}")
     if _only_id(described, column) != snapshot_id:
-        raise damaged("its rows are of another snapshot")
+        raise as_damage("its rows are of another snapshot")
     return described

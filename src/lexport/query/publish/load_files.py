@@ -15,7 +15,7 @@ from datetime import UTC
 from typing import Any
 
 from lexport.dataset.manifest import FileEntry, Manifest
-from lexport.query.warehouse.dialects import DIALECTS, FILES, Dialect
+from lexport.query.warehouse.dialects import DIALECTS, FILES, Dialect, script
 from lexport.query.warehouse.external_tables import PARTITION, STAGE
 from lexport.tables import registry
 from lexport.tables.run import SNAPSHOTS
@@ -42,16 +42,16 @@ def load_files(commit: Manifest, *, location: str, manifests: str) -> dict[str, 
             f"redshift-{table.name}.manifest": _json(_redshift_manifest(entries, location))
             for table, entries in tables.items()
         }
-        files["redshift-partitions.sql"] = _script(_redshift_partitions(commit, location))
-        files["redshift-copy.sql"] = _script(_redshift_copy(commit, tables, manifests))
+        files["redshift-partitions.sql"] = script(_redshift_partitions(commit, location))
+        files["redshift-copy.sql"] = script(_redshift_copy(commit, tables, manifests))
         files |= {f"glue-{table.name}.json": _json(_glue(table, commit, location)) for table in _with_folder(commit)}
     if location.startswith("gs://"):
         files |= {
             f"bigquery-{table.name}.json": _json(_bigquery(table, commit, entries, location))
             for table, entries in tables.items()
         }
-    files["snowflake.sql"] = _script(_snowflake(commit, tables))
-    files["spark.sql"] = _script(_spark(commit, location))
+    files["snowflake.sql"] = script(_snowflake(commit, tables))
+    files["spark.sql"] = script(_spark(commit, location))
     files[DESCRIPTION] = _json(_description(commit, tables, location))
     return files
 
@@ -201,9 +201,9 @@ def _snowflake(commit: Manifest, tables: Mapping[Table, Sequence[FileEntry]]) ->
 
 def _create(dialect: Dialect, tables: Mapping[Table, Sequence[FileEntry]]) -> Iterator[str]:
     """Create the tables with the columns of the files in their order: Redshift goes by position."""
-    yield f"CREATE SCHEMA IF NOT EXISTS {dialect.quote(COPIED)}"
+    yield dialect.create_schema(COPIED)
     for table in tables:
-        lines = [f"  {dialect.quote(column.name)} {dialect.type_name(column.type)}" for column in table.columns]
+        lines = [f"  {dialect.define(column)}" for column in table.columns]
         yield f"CREATE TABLE IF NOT EXISTS {dialect.quote(COPIED, table.name)} (\n" + ",\n".join(lines) + "\n)"
 
 
@@ -232,7 +232,3 @@ def _description(commit: Manifest, tables: Mapping[Table, Sequence[FileEntry]], 
 
 def _json(value: Any) -> str:
     return json.dumps(value, indent=1) + "\n"
-
-
-def _script(statements: Iterator[str]) -> str:
-    return "".join(f"{statement};\n\n" for statement in statements)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -19,6 +21,10 @@ from lexport.query.publish.result import PublishedTable
 from lexport.tables.table import Table
 
 T = TypeVar("T")
+
+ATTEMPTS = 8
+"""How often a transaction is tried where other writers are faster."""
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 
 
 class Source:
@@ -81,6 +87,19 @@ def publish_from(dataset: Catalog, publish: Callable[[Source], T]) -> T:
         if left is None:
             raise
         return publish(Source(left))
+
+
+def wait_before(attempt: int) -> None:
+    """Wait before another attempt, ``attempt`` 1 or more: twice as long each time, and each writer otherwise."""
+    time.sleep(random.uniform(0.5, 1) * min(_FIRST_WAIT_S * 2 ** (attempt - 1), _LONGEST_WAIT_S))  # noqa: S311
+
+
+def damaged(table: Table, snapshot_id: str, path: str, reason: str) -> ReadError:
+    """Return the error for a file that is not as the manifest says."""
+    return ReadError(
+        f"{table.name} of snapshot {snapshot_id} is damaged: {path}: {reason}; lexport verify lists all damage",
+        path=path,
+    )
 
 
 def add_up(result: PublishedTable, done: TablePlan) -> PublishedTable:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from lexport.errors import RunError, SettingsError
-from lexport.query.sql_text import escape_glob, one_line, quote_text
+from lexport.query.sql_text import escape_glob, is_locked, one_line, quote_text
 from lexport.query.warehouse.apply import Loaded, check_load
 from lexport.query.warehouse.dialects import SCHEMA, TABLES
 from lexport.query.warehouse.existing import (
@@ -24,7 +24,7 @@ from lexport.query.warehouse.existing import (
     missing_statements,
     view_statements,
 )
-from lexport.query.warehouse.load import DELETES, SCOPES, Load, insert_scopes, load_statements, staged, staged_columns
+from lexport.query.warehouse.load import SCOPES, Load, insert_scopes, load_statements, staged, staged_columns
 from lexport.query.warehouse.native_tables import LOADS, NATIVE_DIALECTS
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def open_duckdb(path: str) -> Iterator[DuckDBWarehouse]:
     finally:
         connection.close()
         if is_new and file.exists() and not _has_tables(path):
-            for left in (file, Path(f"{path}.wal")):  # the first load failed
+            for left in (file, _log(file)):  # the first load failed
                 left.unlink(missing_ok=True)
 
 
@@ -85,10 +85,9 @@ def _log(file: Path) -> Path:
 
 
 def _reason(error: duckdb.Error, path: str, what: str) -> str:
-    line = one_line(error)
-    if "Could not set lock" in line or "Conflicting lock" in line:
+    if is_locked(error):
         return f"{path} is in use by another process, and DuckDB lets one alone write; close it and run again"
-    return f"{what} {path}: {line}"
+    return f"{what} {path}: {one_line(error)}"
 
 
 def _has_tables(path: str) -> bool:
@@ -188,9 +187,9 @@ class DuckDBWarehouse:
 
 def _stage(folder: Path, load: Load) -> Iterator[str]:
     """Write the statements that show the files of a feed as tables."""
-    for name in (*(name for name, rows in load.rows.items() if rows), *([DELETES] if load.deletes else [])):
+    for name in load.staged():
         path = quote_text(escape_glob(str(folder / f"{name}.parquet")))
         yield f"CREATE TEMPORARY VIEW {staged(_DIALECT, name)} AS SELECT * FROM read_parquet({path})"
-    columns = ", ".join(f"{column.name} {_DIALECT.type_name(column.type)}" for column in staged_columns(SCOPES))
+    columns = ", ".join(map(_DIALECT.define, staged_columns(SCOPES)))
     yield f"CREATE TEMPORARY TABLE {staged(_DIALECT, SCOPES)} ({columns})"
     yield from insert_scopes(load, _DIALECT)

@@ -32,7 +32,6 @@ from lexport.query.warehouse.existing import (
     view_statements,
 )
 from lexport.query.warehouse.load import (
-    DELETES,
     LOCK,
     SCOPES,
     Load,
@@ -222,7 +221,7 @@ class PostgresWarehouse:
     def _stage(self, folder: Path, load: Load) -> int:
         """Copy the files of a feed into temporary tables; return in how many values U+0000 was replaced."""
         replaced = 0
-        for name in (*(name for name, rows in load.rows.items() if rows), *([DELETES] if load.deletes else [])):
+        for name in load.staged():
             self._create_staging(name)
             path = folder / f"{name}.parquet"
             try:
@@ -237,9 +236,7 @@ class PostgresWarehouse:
         return replaced
 
     def _create_staging(self, name: str) -> None:
-        columns = ", ".join(
-            f"{_DIALECT.quote(column.name)} {_DIALECT.type_name(column.type)}" for column in staged_columns(name)
-        )
+        columns = ", ".join(map(_DIALECT.define, staged_columns(name)))
         self._run(f"CREATE TEMPORARY TABLE {staged(_DIALECT, name)} ({columns}) ON COMMIT DROP")
 
     def _copy(self, table: str, file: pq.ParquetFile) -> int:

@@ -8,14 +8,14 @@ schema and in quotes, because some names are reserved words in one warehouse or 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lexport.errors import SettingsError, ViewError
 from lexport.query.sql_text import quote_text
 from lexport.query.warehouse.rewrites import rewrite
-from lexport.tables.table import BOOL, DATE, DOUBLE, INT32, INT64, TEXT, TIMESTAMP, Type
+from lexport.tables.table import BOOL, DATE, DOUBLE, INT32, INT64, TEXT, TIMESTAMP, Column, Type
 from lexport.tables.types import DUCKDB_TYPES
 
 if TYPE_CHECKING:
@@ -62,6 +62,27 @@ class Dialect:
         if self.name in {"bigquery", "spark", "databricks"}:
             return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
         return quote_text(text)
+
+    def define(self, column: Column) -> str:
+        """Write a column with its type."""
+        return f"{self.quote(column.name)} {self.type_name(column.type)}"
+
+    def create_schema(self, name: str) -> str:
+        """Write the statement that creates a schema where it is not there."""
+        if self.name == "athena":  # which creates schemas and tables in the SQL of Hive
+            return f"CREATE DATABASE IF NOT EXISTS `{name}`"
+        return f"CREATE {'DATABASE' if self.name == 'clickhouse' else 'SCHEMA'} IF NOT EXISTS {self.quote(name)}"
+
+    def comment_on(self, kind: str, name: str, meaning: str, columns: Iterable[Column]) -> Iterator[str]:
+        """Write the statements that describe a ``TABLE`` or ``VIEW``, whose name is quoted, and its columns."""
+        yield f"COMMENT ON {kind} {name} IS {self.literal(meaning)}"
+        for column in columns:
+            yield f"COMMENT ON COLUMN {name}.{self.quote(column.name)} IS {self.literal(column.meaning)}"
+
+
+def script(statements: Iterable[str]) -> str:
+    """Write statements one after the other, each with a semicolon and an empty line after it."""
+    return "".join(f"{statement};\n\n" for statement in statements)
 
 
 def without_schema(schema: str, name: str) -> str:

@@ -16,7 +16,6 @@ from lexport.query.warehouse.native_tables import (
     LOADS,
     add_column,
     create_native_table,
-    create_schema,
     is_marked,
     native_table,
     native_tables,
@@ -138,7 +137,7 @@ def missing_statements(existing: Existing, mode: WriteMode, dialect: Dialect) ->
 
     A schema that is there is not created again: the statement needs a right even then.
     """
-    yield from (create_schema(dialect, name) for name in NATIVE_SCHEMAS if name not in existing.schemas)
+    yield from (dialect.create_schema(name) for name in NATIVE_SCHEMAS if name not in existing.schemas)
     for table in native_tables(mode):
         columns = existing.columns.get(table.name)
         if columns is None:

@@ -28,12 +28,8 @@ def schemas(dialect: Dialect, location: str) -> Iterator[str]:
                 "IAM_ROLE default\n"
                 "CREATE EXTERNAL DATABASE IF NOT EXISTS"
             )
-        elif dialect.name == "athena":
-            yield f"CREATE DATABASE IF NOT EXISTS `{name}`"
-        elif dialect.name == "clickhouse":
-            yield f"CREATE DATABASE IF NOT EXISTS {dialect.quote(name)}"
         else:
-            yield f"CREATE SCHEMA IF NOT EXISTS {dialect.quote(name)}"
+            yield dialect.create_schema(name)
     if dialect.name == "snowflake":
         url = dialect.literal(f"{location}/")
         yield f"CREATE STAGE IF NOT EXISTS {STAGE} URL = {url} STORAGE_INTEGRATION = LEXPORT"
@@ -48,10 +44,8 @@ def describe_table(table: Table, dialect: Dialect) -> Iterator[str]:
     """Write the statements that add the meanings where the one that creates the table has no place for them."""
     if dialect.name not in {"postgres", "duckdb"}:
         return
-    name = dialect.quote(FILES, table.name)
-    yield f"COMMENT ON {'VIEW' if dialect.name == 'duckdb' else 'TABLE'} {name} IS {dialect.literal(table.meaning)}"
-    for column in table.columns:
-        yield f"COMMENT ON COLUMN {name}.{dialect.quote(column.name)} IS {dialect.literal(column.meaning)}"
+    kind = "VIEW" if dialect.name == "duckdb" else "TABLE"
+    yield from dialect.comment_on(kind, dialect.quote(FILES, table.name), table.meaning, table.columns)
 
 
 def refresh_table(table: Table, dialect: Dialect, location: str) -> str | None:
@@ -89,10 +83,7 @@ def _columns(table: Table, write: Callable[[Column], str], *more: str) -> str:
 
 def _described(dialect: Dialect, comment: str = "") -> Callable[[Column], str]:
     """Write a column with its type and, where ``comment`` has a place for it, its meaning."""
-    return lambda column: (
-        f"{dialect.quote(column.name)} {dialect.type_name(column.type)}"
-        + comment.format(dialect.literal(column.meaning))
-    )
+    return lambda column: dialect.define(column) + comment.format(dialect.literal(column.meaning))
 
 
 def _athena(table: Table, _: Dialect, folder: str) -> str:
@@ -207,8 +198,7 @@ def _postgres(table: Table, dialect: Dialect, _: str) -> str:
     """Sort texts by bytes, as the shipped views expect, whatever the database's collation is."""
 
     def described(column: Column) -> str:
-        collation = ' COLLATE "C"' if column.type is TEXT else ""
-        return f"{dialect.quote(column.name)} {dialect.type_name(column.type)}{collation}"
+        return dialect.define(column) + (' COLLATE "C"' if column.type is TEXT else "")
 
     day = (
         f"{dialect.quote(PARTITION)} DATE GENERATED ALWAYS AS (CAST(\"snapshot_at\" AT TIME ZONE 'UTC' AS DATE)) STORED"

@@ -26,6 +26,7 @@ from lexport.query.warehouse.native_tables import (
     is_marked,
     listed,
     native_table,
+    shown_only,
 )
 from lexport.tables.fed import FedTable, fed_tables
 from lexport.tables.table import BOOL, COMMON, SCOPE_KEY, TEXT, TIMESTAMP, Column
@@ -77,6 +78,10 @@ class Load:
     def is_whole(self, table: str) -> bool:
         """Return whether all rows of a table are replaced."""
         return self.since is None or table in self.whole
+
+    def staged(self) -> tuple[str, ...]:
+        """Name the files of the folder that have rows: those of tables, then the delete keys."""
+        return (*(name for name, rows in self.rows.items() if rows), *([DELETES] if self.deletes else []))
 
     def tables(self) -> Iterator[tuple[FedTable, NativeTable]]:
         """Yield every fed table, and how it is stored."""
@@ -180,7 +185,7 @@ def _instant(at: datetime, dialect: Dialect) -> str:
 
 
 def _deletes(fed: FedTable, table: NativeTable, load: Load, dialect: Dialect) -> Iterator[str]:
-    gone = _marked_column(fed, load)
+    gone = shown_only(fed, load.write_mode)
     remove = partial(_mark, column=gone) if gone else _delete
     if fed.kind == "state" and any(scope.replaced for scope in load.scopes):
         names = listed(dialect, (*SCOPE_KEY, "snapshot_at"))
@@ -191,12 +196,6 @@ def _deletes(fed: FedTable, table: NativeTable, load: Load, dialect: Dialect) ->
         is_its = f"{dialect.quote('table_name')} = {dialect.literal(fed.name)}"
         rows = f"SELECT {names} FROM {staged(dialect, DELETES)} WHERE {is_its}"
         yield remove(table, rows, fed.delete_by, dialect, at=DELETED_AT.name)
-
-
-def _marked_column(fed: FedTable, load: Load) -> str:
-    if not is_marked(fed, load.write_mode):
-        return ""
-    return DELETED_AT.name if load.write_mode == "soft-delete" else VALID_TO.name
 
 
 def _delete(table: NativeTable, rows: str, key: Sequence[str], dialect: Dialect, *, at: str) -> str:

@@ -20,9 +20,8 @@ from lexport.errors import SettingsError
 from lexport.query.feed import FeedResult
 from lexport.query.feed.description import description
 from lexport.query.warehouse.apply import load_of
-from lexport.query.warehouse.dialects import DIALECTS, TABLES, Dialect
+from lexport.query.warehouse.dialects import DIALECTS, TABLES, Dialect, script
 from lexport.query.warehouse.load import (
-    DELETES,
     LOCK,
     SCOPES,
     Load,
@@ -34,7 +33,7 @@ from lexport.query.warehouse.load import (
     staged_columns,
 )
 from lexport.query.warehouse.location import check_location
-from lexport.query.warehouse.native_tables import LOADS, create_native_table, create_schema, listed, native_tables
+from lexport.query.warehouse.native_tables import LOADS, create_native_table, listed, native_tables
 from lexport.query.warehouse.native_views import NATIVE_SCHEMAS, create_native_views
 from lexport.query.warehouse.views import create_shipped_views
 from lexport.tables.table import Column
@@ -161,20 +160,20 @@ class Script:
         if name == "postgres":
             yield "\\set ON_ERROR_STOP on\n\\encoding UTF8\n\n"
         if name == "snowflake":
-            yield from _statements(["ALTER SESSION SET TIMEZONE = 'UTC'"])
+            yield script(["ALTER SESSION SET TIMEZONE = 'UTC'"])
         if in_transaction:
-            yield from _statements(self._begin())
+            yield script(self._begin())
         yield "-- What is missing.\n\n" if self.load.since is None else "-- Are all tables there?\n\n"
-        yield from _statements(self._create())
+        yield script(self._create())
         yield "-- The files of the feed.\n\n"
         yield from self._stage()
         if not in_transaction:
-            yield from _statements(self._begin())
+            yield script(self._begin())
         yield "-- Does the warehouse stand where the feed begins?\n\n"
-        yield from _statements(self._guards())
+        yield script(self._guards())
         yield "-- The rows.\n\n"
-        yield from _statements(load_statements(self.load, self.dialect))
-        yield from _statements(self._end())
+        yield script(load_statements(self.load, self.dialect))
+        yield script(self._end())
 
     def _begin(self) -> Iterator[str]:
         loads = self.dialect.quote(TABLES, LOADS.name)
@@ -195,7 +194,7 @@ class Script:
     def _create(self) -> Iterator[str]:
         if self.load.since is None:
             for name in NATIVE_SCHEMAS:
-                yield create_schema(self.dialect, name)
+                yield self.dialect.create_schema(name)
             for table in native_tables(self.load.write_mode):
                 yield from create_native_table(table, self.dialect, self.location)
             yield from create_native_views(self.dialect, self.load.write_mode)
@@ -227,11 +226,7 @@ class Script:
 
     def _staged(self) -> Iterator[tuple[str, tuple[Column, ...]]]:
         """Yield the files that have rows, and their columns."""
-        for name in (
-            *(name for name, rows in self.load.rows.items() if rows),
-            *([DELETES] if self.load.deletes else []),
-        ):
-            yield name, staged_columns(name)
+        yield from ((name, staged_columns(name)) for name in self.load.staged())
 
     def _needs_scopes(self) -> bool:
         if self.load.write_mode == "scd2":
@@ -240,7 +235,7 @@ class Script:
 
     def _stage(self) -> Iterator[str]:
         if self.dialect.name == "snowflake":
-            yield from _statements([self._snowflake_stage()])
+            yield script([self._snowflake_stage()])
         for name, columns in self._staged():
             yield from self._stage_file(name, columns)
         if not self._needs_scopes():
@@ -249,49 +244,46 @@ class Script:
         if self.dialect.name in _NO_TRANSACTION:
             temporary = "TEMPORARY " if self.dialect.name == "databricks" else ""
             values = scope_values(self.load, self.dialect)
-            yield from _statements([f"CREATE OR REPLACE {temporary}VIEW {view} AS\n{values}"])
+            yield script([f"CREATE OR REPLACE {temporary}VIEW {view} AS\n{values}"])
         else:
             create = self._create_staging(SCOPES, staged_columns(SCOPES))
-            yield from _statements([create, *insert_scopes(self.load, self.dialect)])
+            yield script([create, *insert_scopes(self.load, self.dialect)])
 
     def _stage_file(self, name: str, columns: tuple[Column, ...]) -> Iterator[str]:
         dialect, table = self.dialect, staged(self.dialect, name)
         file = dialect.literal(f"{self.location}/{name}.parquet")
         match dialect.name:
             case "postgres":
-                yield from _statements([self._create_staging(name, columns)])
+                yield script([self._create_staging(name, columns)])
                 names = listed(dialect, [column.name for column in columns])
                 form = "FORMAT csv, HEADER true, ENCODING 'UTF8'"
                 yield f"\\copy {table} ({names}) FROM '{name}.csv' WITH ({form})\n\n"
-                yield from _statements([f"ANALYZE {table}"])
+                yield script([f"ANALYZE {table}"])
             case "duckdb":
                 read = f"CREATE OR REPLACE TEMPORARY VIEW {table} AS SELECT * FROM READ_PARQUET('{name}.parquet')"
-                yield from _statements([read])
+                yield script([read])
             case "redshift":
                 copy = f"COPY {table} FROM {file} IAM_ROLE default FORMAT AS PARQUET"
-                yield from _statements([self._create_staging(name, columns), copy])
+                yield script([self._create_staging(name, columns), copy])
             case "snowflake":
-                yield from _statements([self._create_staging(name, columns), *self._snowflake_copy(name, table)])
+                yield script([self._create_staging(name, columns), *self._snowflake_copy(name, table)])
             case "bigquery":
-                body = ",\n".join(f"  {self._definition(column)}" for column in columns)
+                body = ",\n".join(f"  {self.dialect.define(column)}" for column in columns)
                 source = f"FROM FILES (format = 'PARQUET', uris = [{file}])"
-                yield from _statements([f"LOAD DATA OVERWRITE {table} (\n{body}\n)\n{source}"])
+                yield script([f"LOAD DATA OVERWRITE {table} (\n{body}\n)\n{source}"])
             case "databricks":
                 read = f"SELECT * FROM PARQUET.{dialect.quote(f'{self.location}/{name}.parquet')}"
-                yield from _statements([f"CREATE OR REPLACE TEMPORARY VIEW {table} AS {read}"])
+                yield script([f"CREATE OR REPLACE TEMPORARY VIEW {table} AS {read}"])
             case _:
-                yield from _statements(self._athena(name, columns))
+                yield script(self._athena(name, columns))
 
     def _create_staging(self, name: str, columns: tuple[Column, ...]) -> str:
-        body = ",\n".join(f"  {self._definition(column)}" for column in columns)
+        body = ",\n".join(f"  {self.dialect.define(column)}" for column in columns)
         after = " ON COMMIT DROP" if self.dialect.name == "postgres" else ""
         word = {"bigquery": "CREATE OR REPLACE TABLE", "snowflake": "CREATE OR REPLACE TEMPORARY TABLE"}.get(
             self.dialect.name, "CREATE TEMPORARY TABLE"
         )
         return f"{word} {staged(self.dialect, name)} (\n{body}\n){after}"
-
-    def _definition(self, column: Column) -> str:
-        return f"{self.dialect.quote(column.name)} {self.dialect.type_name(column.type)}"
 
     def _snowflake_stage(self) -> str:
         stage = self.dialect.quote(TABLES, "feed")
@@ -315,7 +307,7 @@ class Script:
 
     def _athena(self, name: str, columns: tuple[Column, ...]) -> Iterator[str]:
         hive = DIALECTS["spark"]
-        body = ",\n".join(f"  {hive.quote(column.name)} {hive.type_name(column.type)}" for column in columns)
+        body = ",\n".join(f"  {hive.define(column)}" for column in columns)
         folder = hive.literal(f"{self.location}/{name}/")
         yield f"DROP TABLE IF EXISTS {self._written(name)}"
         yield f"CREATE EXTERNAL TABLE {self._written(name)} (\n{body}\n)\nSTORED AS PARQUET\nLOCATION {folder}"
@@ -355,7 +347,3 @@ class Script:
             "databricks": f"SELECT ASSERT_TRUE({holds}, {text})",
             "athena": f"SELECT CASE WHEN {holds} THEN TRUE ELSE CAST(FAIL({text}) AS BOOLEAN) END",
         }[self.dialect.name]
-
-
-def _statements(statements: Iterator[str] | list[str]) -> Iterator[str]:
-    return (f"{statement};\n\n" for statement in statements)

@@ -94,13 +94,6 @@ def native_tables(mode: WriteMode) -> Iterator[NativeTable]:
     yield LOADS
 
 
-def create_schema(dialect: Dialect, name: str) -> str:
-    """Write the statement that creates a schema."""
-    if dialect.name == "athena":
-        return f"CREATE DATABASE IF NOT EXISTS `{name}`"
-    return f"CREATE SCHEMA IF NOT EXISTS {dialect.quote(name)}"
-
-
 def create_native_table(table: NativeTable, dialect: Dialect, location: str = "") -> Iterator[str]:
     """Write the statements that create a table where it is not there. ``location`` is where Athena is to keep it."""
     comment = f"{table.meaning} Key: {', '.join(table.key)}; NULL is a value."
@@ -114,7 +107,7 @@ def create_native_table(table: NativeTable, dialect: Dialect, location: str = ""
         + _after(table, written, comment, location, is_athena=dialect.name == "athena")
     )
     if dialect.name in {"postgres", "duckdb", "redshift"}:
-        yield from _comments(table, dialect, comment)
+        yield from dialect.comment_on("TABLE", dialect.quote(TABLES, table.name), comment, table.columns)
     if dialect.name == "postgres":
         yield f"CREATE INDEX IF NOT EXISTS {_index(table)} ON {dialect.quote(TABLES, table.name)} ({hashed(table.key)})"
 
@@ -132,7 +125,7 @@ def listed(dialect: Dialect, names: Sequence[str], alias: str = "") -> str:
 
 def add_column(table: NativeTable, column: Column, dialect: Dialect) -> str:
     """Write the statement that adds a column to a table that an older lexport created."""
-    return f"ALTER TABLE {dialect.quote(TABLES, table.name)} ADD COLUMN {_definition(column, dialect)}"
+    return f"ALTER TABLE {dialect.quote(TABLES, table.name)} ADD COLUMN {dialect.define(column)}"
 
 
 def rename_column(table: NativeTable, former: str, column: Column, dialect: Dialect) -> str:
@@ -145,16 +138,12 @@ def _index(table: NativeTable) -> str:
     return f'"{table.name}_by_key"'
 
 
-def _definition(column: Column, dialect: Dialect) -> str:
-    return f"{dialect.quote(column.name)} {dialect.type_name(column.type)}"
-
-
 def _column(column: Column, table: NativeTable, dialect: Dialect) -> str:
     needed = " NOT NULL" if column.name in table.required and dialect.name != "spark" else ""
     comment = {"bigquery": " OPTIONS (description = {})", "postgres": "", "duckdb": "", "redshift": ""}.get(
         dialect.name, " COMMENT {}"
     )
-    return _definition(column, dialect) + needed + comment.format(dialect.literal(column.meaning))
+    return dialect.define(column) + needed + comment.format(dialect.literal(column.meaning))
 
 
 def _after(table: NativeTable, dialect: Dialect, comment: str, location: str, *, is_athena: bool) -> str:
@@ -171,10 +160,3 @@ def _after(table: NativeTable, dialect: Dialect, comment: str, location: str, *,
 
 
 _MOST_CLUSTERED = 4  # columns by which BigQuery clusters
-
-
-def _comments(table: NativeTable, dialect: Dialect, comment: str) -> Iterator[str]:
-    name = dialect.quote(TABLES, table.name)
-    yield f"COMMENT ON TABLE {name} IS {dialect.literal(comment)}"
-    for column in table.columns:
-        yield f"COMMENT ON COLUMN {name}.{dialect.quote(column.name)} IS {dialect.literal(column.meaning)}"

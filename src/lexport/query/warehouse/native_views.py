@@ -18,7 +18,6 @@ from lexport.query.warehouse.dialects import SCHEMAS, TABLES, Dialect
 from lexport.query.warehouse.location import check_location
 from lexport.query.warehouse.native_tables import (
     create_native_table,
-    create_schema,
     native_tables,
     shown_only,
 )
@@ -50,7 +49,7 @@ def native_ddl(dialect: Dialect, mode: WriteMode = "hard-delete", location: str 
     """
     root = check_location(location, dialect)
     for name in NATIVE_SCHEMAS:
-        yield create_schema(dialect, name)
+        yield dialect.create_schema(name)
     for table in native_tables(mode):
         yield from create_native_table(table, dialect, root)
     yield from create_native_views(dialect, mode)
