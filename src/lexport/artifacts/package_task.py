@@ -34,7 +34,7 @@ from lexport.extract.background import in_background
 from lexport.extract.cluster.parent import access_of_worker
 from lexport.extract.cluster.shard_task import PROGRESS_EVERY_S
 from lexport.extract.cluster.stop import watch_claim
-from lexport.extract.cluster.worker import Engine, Outcome, StoreAddress, engine, run_in_engine, this_worker
+from lexport.extract.cluster.worker import Engine, Outcome, Stage, StoreAddress, engine, run_in_engine, this_worker
 from lexport.extract.failures import failures_of_rows
 from lexport.extract.progress import PackageKind, PackageProgress
 from lexport.extract.rows import Staging
@@ -72,6 +72,7 @@ class PackageOrder(msgspec.Struct, frozen=True, kw_only=True):
     regions: tuple[str, ...]
     parent: str | None
     topic: str
+    stage: Stage
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -110,7 +111,7 @@ def fetch_packages_task(body: bytes) -> Outcome:
     """Download some packages; return PackagesDone as JSON, or the error. ``body`` is a PackageOrder as JSON."""
     order, worker = msgspec.json.decode(body, type=PackageOrder), this_worker()
     opening = partial(_open, order, worker.folder, partial(worker.send, order.topic))
-    return run_in_engine(order.run, partial(_fetch, engine(), order, opening), at_once=AT_ONCE)
+    return run_in_engine(order.stage, partial(_fetch, engine(), order, opening), at_once=AT_ONCE)
 
 
 @dataclass(slots=True)
@@ -157,7 +158,7 @@ Opening = Callable[[], AbstractAsyncContextManager[_Shared]]
 async def _fetch(kept: Engine, order: PackageOrder, opening: Opening) -> dict[str, Any]:
     if order.lexport_version != __version__:
         raise RunError(f"the run is of lexport {order.lexport_version}, and this worker has {__version__}")
-    opened = kept.keep_open(order.run, f"packages of {order.run_attempt}", opening)
+    opened = kept.keep_open(order.stage, opening)
     async with opened.use() as shared:
         with TemporaryDirectory(dir=shared.folder) as name, shared.task(order.name) as progress:
             folder = Path(name)
@@ -205,7 +206,10 @@ async def _open(order: PackageOrder, local: Path, send: Callable[[Any], None]) -
             shared = _Shared(
                 chosen, settings.requires_packages, transfers, calls, slots, folder, progress.moved_bytes, notes
             )
-            report, watch = partial(shared.report, send), partial(watch_claim, order.run, order.run_attempt, store)
+            report, watch = (
+                partial(shared.report, send),
+                partial(watch_claim, order.run, order.run_attempt, store, order.stage),
+            )
             async with in_background(report, watch, until=CancelScope()):
                 yield shared
 

@@ -148,6 +148,7 @@ class _Orders:
             regions=plan.regions,
             parent=cluster.parent,
             topic=topic,
+            stage=cluster.stage(fetch_packages_task),
         )
 
     def __iter__(self) -> Iterator[PackageOrder]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,8 +22,8 @@ from anyio import CancelScope
 from lexport.aws.waits import scaled
 from lexport.errors import CredentialsError, RunError, SettingsError
 from lexport.extract.cluster.shard_task import Order, ShardCounts, read_shard_task
-from lexport.extract.cluster.stop import stop_run
-from lexport.extract.cluster.worker import Outcome, StoreAddress
+from lexport.extract.cluster.stop import stop_stage
+from lexport.extract.cluster.worker import Outcome, Stage, StoreAddress
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.model import CallCounts, Scope, Shard, ShardResult
 from lexport.settings import Destination
@@ -84,6 +85,11 @@ class Cluster:
         self._client, self._retries = client, retries
         self._counts: dict[str, WorkerCounts] = {}
         self._has_done = False
+        self._name = f"{run}-{attempt}-{token_hex(4)}"
+
+    def stage(self, task: Task) -> Stage:
+        """Return what is stopped together with a task of this kind."""
+        return Stage(self._name, task.__name__)
 
     async def count_workers(self) -> int:
         """Return how many workers there are at this moment; at least one."""
@@ -96,7 +102,7 @@ class Cluster:
     @contextmanager
     def hearing(self, what: str, take: Callable[[Any], None]) -> Iterator[str]:
         """Give ``take`` all that workers send to a topic in the block; yield the topic."""
-        topic = f"lexport-{self.run}-{self.attempt}-{what}"
+        topic = f"lexport-{self._name}-{what}"
         self._client.subscribe_topic(topic, lambda event: take(event[1]))
         try:
             yield topic
@@ -153,6 +159,7 @@ class Cluster:
                 at_once=at_once,
                 parent=self.parent,
                 topic=topic,
+                stage=self.stage(read_shard_task),
             )
         )
 
@@ -182,7 +189,7 @@ class Cluster:
         except BaseException:
             for each in running:
                 each.cancel()
-            await self._stop()
+            await self._stop(task)
             raise
         return failed
 
@@ -195,7 +202,7 @@ class Cluster:
         future: Future[Any] = self._client.submit(
             task,
             one.body,
-            key=f"lexport-{self.run}-{self.attempt}-{task.__name__}-{one.name}-{one.number}",
+            key=f"lexport-{self._name}-{task.__name__}-{one.name}-{one.number}",
             priority=-one.rank,
             workers=workers,
             allow_other_workers=False,  # a worker that fails at once is idle, and would steal it back
@@ -263,10 +270,11 @@ class Cluster:
         progress.note(f"{one.name}: a try on {worker or 'a worker'} failed and is repeated: {reason}")
         return replace(one, number=one.number + 1, failed_on=one.failed_on | ({worker} if worker else set()))
 
-    async def _stop(self) -> None:
-        """Let every worker write what it has in memory, and stop."""
+    async def _stop(self, task: Task) -> None:
+        """Let every worker write what it has in memory, and begin no task of this kind that is on its way to it."""
+        stopping = self._client.run(stop_stage, *self.stage(task), on_error="ignore")
         with CancelScope(shield=True), suppress(Exception):
-            await asyncio.wait_for(self._client.run(stop_run, self.run, on_error="ignore"), STOP_WITHIN_S)
+            await asyncio.wait_for(stopping, STOP_WITHIN_S)
 
 
 def address_for_workers(dest: Destination, group_readable: bool, *, is_own_machine: bool) -> StoreAddress:  # noqa: FBT001 - a setting

@@ -16,7 +16,7 @@ from lexport.extract.access import Access
 from lexport.extract.background import in_background
 from lexport.extract.cluster.parent import access_of_worker
 from lexport.extract.cluster.stop import watch_claim
-from lexport.extract.cluster.worker import Engine, Outcome, StoreAddress, engine, run_in_engine, this_worker
+from lexport.extract.cluster.worker import Engine, Outcome, Stage, StoreAddress, engine, run_in_engine, this_worker
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.reading import OwnTry, Reading
 from lexport.extract.shard_process import open_reading, read_own_shard, read_plan
@@ -42,6 +42,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     at_once: int
     parent: str | None
     topic: str
+    stage: Stage
 
 
 def prepare(dask_worker: Worker) -> str:
@@ -55,11 +56,11 @@ def read_shard_task(body: bytes) -> Outcome:
     """Read one shard; return its result, or the error. ``body`` is an Order as JSON."""
     order, worker = msgspec.json.decode(body, type=Order), this_worker()
     read = partial(_read, engine(), order, worker.name, partial(worker.send, order.topic))
-    return run_in_engine(order.run, read, at_once=order.at_once)
+    return run_in_engine(order.stage, read, at_once=order.at_once)
 
 
 async def _read(kept: Engine, order: Order, worker: str, send: Callable[[Any], None]) -> dict[str, Any]:
-    opened = kept.keep_open(order.run, f"shards of {order.run_attempt}", partial(_open_run, order, worker, send))
+    opened = kept.keep_open(order.stage, partial(_open_run, order, worker, send))
     async with opened.use() as (reading, access):
         shard, run = order.shard, reading.snapshot_id
         result = await to_thread.run_sync(finished_shard, reading.store, run, shard.scope)
@@ -76,7 +77,10 @@ async def _open_run(order: Order, worker: str, send: Callable[[Any], None]) -> A
     store = await order.address.open()
     spec = await to_thread.run_sync(read_plan, store, order.run)
     opening = open_reading(store, spec, own, own_try, run_attempt=order.run_attempt, progress=progress)
-    report, watch = partial(_report, progress, send), partial(watch_claim, order.run, order.run_attempt, store)
+    report, watch = (
+        partial(_report, progress, send),
+        partial(watch_claim, order.run, order.run_attempt, store, order.stage),
+    )
     async with opening as opened, in_background(report, watch, until=CancelScope()):
         yield opened
 

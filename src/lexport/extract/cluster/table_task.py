@@ -14,13 +14,14 @@ from lexport.dataset.task_work import run_task
 from lexport.dataset.tasks import Done, Task
 from lexport.errors import RunError
 from lexport.extract.cluster.coordinate import Cluster
-from lexport.extract.cluster.worker import Outcome, StoreAddress, run_in_engine
+from lexport.extract.cluster.worker import Outcome, Stage, StoreAddress, run_in_engine
 from lexport.extract.progress import Progress
 
 
 class _TableOrder(msgspec.Struct, frozen=True, kw_only=True):
     address: StoreAddress
     task: Task
+    stage: Stage
 
 
 class _TableDone(msgspec.Struct, frozen=True):
@@ -34,7 +35,7 @@ _ORDER, _DONE = msgspec.json.Decoder(_TableOrder), msgspec.json.Decoder(_TableDo
 def write_tables_task(body: bytes) -> Outcome:
     """Do a part of a commit; return what was written, as JSON, or the error."""
     order = _ORDER.decode(body)
-    return run_in_engine(order.task.run, partial(_write, order))
+    return run_in_engine(order.stage, partial(_write, order))
 
 
 async def _write(order: _TableOrder) -> bytes:
@@ -54,7 +55,8 @@ async def run_on_workers(cluster: Cluster, progress: Progress, tasks: Sequence[T
         found[name] = _DONE.decode(left).done
 
     names = [task.name for task in tasks]
-    orders = (_TableOrder(address=cluster.address, task=task) for task in tasks)
+    stage = cluster.stage(write_tables_task)
+    orders = (_TableOrder(address=cluster.address, task=task, stage=stage) for task in tasks)
     bodies = zip(names, map(msgspec.json.encode, orders), strict=True)
     failed = await cluster.run_tasks(write_tables_task, bodies, take, progress)
     if failed:

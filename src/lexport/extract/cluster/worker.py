@@ -15,10 +15,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 
 from lexport.aws.logs import set_up_worker
 from lexport.aws.redact import remove_presigned_urls
@@ -42,6 +42,13 @@ Outcome = dict[str, Any]
 """What a task returns: ``done``, or ``error`` with its kind and message. An exception would be logged with its task."""
 
 
+class Stage(NamedTuple):
+    """The tasks of one kind that a ``Cluster`` hands out: ``cluster`` is its name, ``kind`` that of their function."""
+
+    cluster: str
+    kind: str
+
+
 class StoreAddress(msgspec.Struct, frozen=True):
     """The destination as a worker opens it; it is part of every order."""
 
@@ -58,10 +65,11 @@ class Engine:
     """The event loop of this process, in a thread of its own, and what its tasks keep open between them."""
 
     def __init__(self) -> None:
-        self.kept: dict[tuple[str, str], KeptOpen[Any]] = {}
+        self.kept: dict[Stage, KeptOpen[Any]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_ready = threading.Event()
-        self._tasks: dict[str, set[asyncio.Task[Any]]] = {}
+        self._tasks: dict[asyncio.Task[Any], Stage] = {}
+        self._stopped: set[Stage] = set()
         self._stopping: set[asyncio.Task[None]] = set()
         allow_many_files()
         threading.Thread(target=self._serve, name="lexport", daemon=True).start()
@@ -73,48 +81,56 @@ class Engine:
             self._loop.call_soon(self._is_ready.set)
             runner.run(asyncio.Event().wait())
 
-    def start(self, run: str, work: Callable[[], Awaitable[Any]]) -> Future[Any]:
-        """Start a coroutine that belongs to a run."""
+    def start(self, stage: Stage, work: Callable[[], Awaitable[Any]]) -> Future[Any]:
+        """Start a coroutine that belongs to a stage; it is cancelled at once where the stage was stopped.
+
+        Dask may have sent a task before it learned of the stop, and calls it as soon as a task before it has ended.
+        """
         assert self._loop is not None
 
         async def watched() -> Any:
+            if stage in self._stopped:
+                raise asyncio.CancelledError
             task = asyncio.current_task()
             assert task is not None
-            tasks = self._tasks.setdefault(run, set())
-            tasks.add(task)
+            self._tasks[task] = stage
             try:
                 return await work()
             finally:
-                tasks.discard(task)
+                del self._tasks[task]
 
         return asyncio.run_coroutine_threadsafe(watched(), self._loop)
 
-    def stop(self, run: str) -> None:
-        """Cancel all that belongs to a run, and wait until each shard has written what it has in memory. Blocking."""
+    def stop(self, stage: Stage) -> None:
+        """Cancel what a cluster does here, and wait until its rows are written. Blocking.
+
+        No task of this stage begins any more. Another one may follow: the commit of what was read until a deadline.
+        """
         assert self._loop is not None
         with suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(self._stop(run), self._loop).result(STOP_WITHIN_S)
+            asyncio.run_coroutine_threadsafe(self._stop(stage), self._loop).result(STOP_WITHIN_S)
 
-    def stop_soon(self, run: str) -> None:
+    def stop_soon(self, stage: Stage) -> None:
         """Do what ``stop`` does, without waiting for it; called within the event loop."""
-        stopping = asyncio.ensure_future(self._stop(run))
+        stopping = asyncio.ensure_future(self._stop(stage))
         self._stopping.add(stopping)
         stopping.add_done_callback(self._stopping.discard)
 
-    async def _stop(self, run: str) -> None:
-        tasks = [task for task in self._tasks.pop(run, ()) if task is not asyncio.current_task()]
+    async def _stop(self, stage: Stage) -> None:
+        self._stopped.add(stage)
+        tasks = [task for task, each in self._tasks.items() if each.cluster == stage.cluster]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        for key in [key for key in self.kept if key[0] == run]:
-            await self.kept.pop(key).close()
+        for each in [each for each in self.kept if each.cluster == stage.cluster]:
+            await self.kept.pop(each).close()
 
-    def keep_open(self, run: str, name: str, opening: Callable[[], AbstractAsyncContextManager[T]]) -> KeptOpen[T]:
-        """Return what is open of this name for a run, or open it. To be called in the loop."""
-        kept = self.kept.get((run, name))
+    def keep_open(self, stage: Stage, opening: Callable[[], AbstractAsyncContextManager[T]]) -> KeptOpen[T]:
+        """Return what is open for a stage, or open it. To be called in the loop."""
+        kept = self.kept.get(stage)
         if kept is None or kept.is_closed:
-            kept = self.kept[run, name] = KeptOpen(opening)
+            kept = self.kept[stage] = KeptOpen(opening)
         return kept
 
 
@@ -126,22 +142,29 @@ class KeptOpen(Generic[T]):
         self._opening = opening
         self._opened: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._idle = asyncio.Event()
-        self._users = 0
+        self._users: set[CancelScope] = set()
+        self._failure: BaseException | None = None
         self._host = asyncio.ensure_future(self._serve())
         for future in (self._opened, self._host):
             future.add_done_callback(_retrieve)
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[T]:
-        """Use it in the block. Raises what opening it raised."""
-        self._users += 1
+        """Use it in the block. Raises what opening it raised; where it fails meanwhile, the block is cancelled.
+
+        It fails on its own where what it does beside its users fails, such as writing the rows of all of them.
+        """
         self._idle.clear()
-        try:
-            yield await asyncio.shield(self._opened)
-        finally:
-            self._users -= 1
-            if not self._users:
-                self._idle.set()
+        with CancelScope() as user:
+            self._users.add(user)
+            try:
+                yield await asyncio.shield(self._opened)
+            finally:
+                self._users.discard(user)
+                if not self._users:
+                    self._idle.set()
+        if user.cancelled_caught and self._failure is not None:
+            raise self._failure
 
     async def close(self) -> None:
         """Close it now; its users have ended."""
@@ -161,6 +184,9 @@ class KeptOpen(Generic[T]):
                     self.is_closed = self._idle.is_set()
         except BaseException as error:
             if self._opened.done():
+                self._failure = error
+                for user in self._users:
+                    user.cancel()
                 raise
             if isinstance(error, asyncio.CancelledError):
                 self._opened.cancel()
@@ -199,8 +225,8 @@ def this_worker() -> ThisWorker:
     return ThisWorker(str(worker.name), Path(worker.local_directory), worker.log_event)
 
 
-def run_in_engine(run: str, work: Callable[[], Awaitable[Any]], *, at_once: int = 1) -> Outcome:
-    """Run a coroutine that belongs to a run, in the thread that dask calls a task in; return its outcome.
+def run_in_engine(stage: Stage, work: Callable[[], Awaitable[Any]], *, at_once: int = 1) -> Outcome:
+    """Run a coroutine that belongs to a stage, in the thread that dask calls a task in; return its outcome.
 
     The task leaves dask's threads, so that the process takes the next one, while fewer than ``at_once`` run in it.
     """
@@ -212,7 +238,7 @@ def run_in_engine(run: str, work: Callable[[], Awaitable[Any]], *, at_once: int 
     with _CHANGED:
         _RUNNING += 1
     try:
-        future = engine().start(run, work)
+        future = engine().start(stage, work)
         future.add_done_callback(_notify)
         with _CHANGED:
             _CHANGED.wait_for(lambda: future.done() or at_once > _RUNNING)
