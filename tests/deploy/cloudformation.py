@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from cfnlint.api import lint
-from cfnlint.config import ManualArgs
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
 TEMPLATE = _DEPLOY / "aws-step-functions" / "template.yaml"
@@ -60,6 +58,9 @@ def load_template(path=TEMPLATE):
 
 def lint_text(text):
     """Return what cfn-lint finds in a template."""
+    from cfnlint.api import lint  # here, because it takes half a second, which each worker of pytest would wait for
+    from cfnlint.config import ManualArgs
+
     return [str(match) for match in lint(text, config=ManualArgs(regions=["eu-west-1", "us-east-1"]))]
 
 

@@ -14,7 +14,7 @@ from lexport.query.verify.files import find_damage
 pytestmark = pytest.mark.slow
 
 FIRST = datetime(2026, 11, 1, 2, tzinfo=UTC)
-STEP = 1 if os.environ.get("LEXPORT_TORTURE") == "whole" else 9
+STEP = 1 if os.environ.get("LEXPORT_TORTURE") == "whole" else 18
 KILL = -1
 
 

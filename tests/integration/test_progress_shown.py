@@ -7,12 +7,10 @@ import os
 import re
 import time
 
-import nbformat
 import pexpect
 import pyte
 import pytest
 from anyio.from_thread import start_blocking_portal
-from nbclient import NotebookClient
 
 from lexport.simulator import Fleet, FleetSpec, open_simulator
 
@@ -160,6 +158,9 @@ result.published
 
 def test_bars_in_a_notebook(aws_url, environment, tmp_path, monkeypatch):
     """``await lexport.snapshot(...)`` shows the bars below the cell while it runs, one display that is updated."""
+    import nbformat  # here, because it takes seconds, which each worker of pytest would wait for
+    from nbclient import NotebookClient
+
     for name, value in (environment | {"PATH": os.environ["PATH"]}).items():
         monkeypatch.setenv(name, value)
     (tmp_path / "home").mkdir()

@@ -18,7 +18,7 @@ from recovery import FIRST, SECOND, Folder, Loss, Prefix, look
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(3600 if IS_WHOLE else 120)]
 
-ROUNDS = 200 // STRIDE if IS_WHOLE else 6
+ROUNDS = 200 // STRIDE if IS_WHOLE else 3
 
 
 @pytest.fixture(params=["folder", "bucket"])

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from object_servers import make_bucket
+from worker_runs import whole
 
 import lexport
 from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA
@@ -42,7 +43,7 @@ def faults(fleet):
     ]
 
 
-@pytest.mark.parametrize("store", ["folder", "bucket"])
+@pytest.mark.parametrize("store", [pytest.param("folder", marks=whole), "bucket"])
 @pytest.mark.timeout(1800)
 async def test_the_bytes_of_one_process(
     simulator, aws, settings, dask, look, table_bytes, is_whole, request, tmp_path, store
