@@ -208,6 +208,20 @@ def test_what_postgres_does_not_keep(write_dataset, tmp_path, postgres, show, te
     assert show.Postgres(postgres).query("SELECT DISTINCT description FROM lexport.functions") == [("'a\ufffdb'",)]
 
 
+def test_texts_are_compared_by_bytes(write_dataset, tmp_path, postgres, show):
+    """As in DuckDB, in a database that sorts texts as people do."""
+    names = sorted(["alpha", "Beta", "a-z", "a_b", "aB"])
+    rows = [{"function_name": name, "version": "$LATEST"} for name in names]
+    write_dataset(tmp_path / "fleet", [{"functions": rows}])
+    apply_feed(tmp_path / "fleet", "postgres", postgres, since=None, write_mode="hard-delete")
+    database = show.Postgres(postgres)
+
+    assert database.query("SELECT MIN(function_name), MAX(function_name) FROM lexport.functions") == [
+        (repr(names[0]), repr(names[-1]))
+    ]
+    assert database.query("SELECT 1 WHERE 'alpha' < 'Beta'") != []  # what the database itself says
+
+
 def test_a_full_disk(stages, apply, show, tmp_path):
     """Where the disk is full the error of a first load says so, and no file is left."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -64,8 +64,12 @@ class Dialect:
         return quote_text(text)
 
     def define(self, column: Column) -> str:
-        """Write a column with its type."""
-        return f"{self.quote(column.name)} {self.type_name(column.type)}"
+        """Write a column with its type.
+
+        PostgreSQL compares its texts by bytes, as the shipped views expect, whatever the collation of the database is.
+        """
+        by_bytes = ' COLLATE "C"' if self.name == "postgres" and column.type is TEXT else ""
+        return f"{self.quote(column.name)} {self.type_name(column.type)}{by_bytes}"
 
     def create_schema(self, name: str) -> str:
         """Write the statement that creates a schema where it is not there."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from lexport.query.warehouse.dialects import DIALECTS, FILES, SCHEMAS, Dialect
-from lexport.tables.table import TEXT, TIMESTAMP, Column, Table
+from lexport.tables.table import TIMESTAMP, Column, Table
 
 PARTITION = "snapshot_date"
 FIRST_DATE = "2026-01-01"  # lexport wrote no snapshot before; Athena looks at every day since
@@ -195,15 +195,10 @@ def _clickhouse(table: Table, dialect: Dialect, folder: str) -> str:
 
 
 def _postgres(table: Table, dialect: Dialect, _: str) -> str:
-    """Sort texts by bytes, as the shipped views expect, whatever the database's collation is."""
-
-    def described(column: Column) -> str:
-        return dialect.define(column) + (' COLLATE "C"' if column.type is TEXT else "")
-
     day = (
         f"{dialect.quote(PARTITION)} DATE GENERATED ALWAYS AS (CAST(\"snapshot_at\" AT TIME ZONE 'UTC' AS DATE)) STORED"
     )
-    lines = ",\n".join(f"  {line}" for line in (*map(described, table.columns), day))
+    lines = ",\n".join(f"  {line}" for line in (*map(_described(dialect), table.columns), day))
     return f"CREATE TABLE IF NOT EXISTS {dialect.quote(FILES, table.name)} (\n{lines}\n)"
 
 

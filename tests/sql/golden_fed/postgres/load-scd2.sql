@@ -17,11 +17,11 @@ SELECT PG_ADVISORY_XACT_LOCK(30510865441583732);
 -- The files of the feed.
 
 CREATE TEMPORARY TABLE "feed_tags" (
-  "account_id" TEXT,
-  "region" TEXT,
-  "function_name" TEXT,
-  "key" TEXT,
-  "value" TEXT
+  "account_id" TEXT COLLATE "C",
+  "region" TEXT COLLATE "C",
+  "function_name" TEXT COLLATE "C",
+  "key" TEXT COLLATE "C",
+  "value" TEXT COLLATE "C"
 ) ON COMMIT DROP;
 
 \copy "feed_tags" ("account_id", "region", "function_name", "key", "value") FROM 'tags.csv' WITH (FORMAT csv, HEADER true, ENCODING 'UTF8')
@@ -29,11 +29,11 @@ CREATE TEMPORARY TABLE "feed_tags" (
 ANALYZE "feed_tags";
 
 CREATE TEMPORARY TABLE "feed_subnets" (
-  "account_id" TEXT,
-  "region" TEXT,
-  "function_name" TEXT,
-  "version" TEXT,
-  "subnet_id" TEXT
+  "account_id" TEXT COLLATE "C",
+  "region" TEXT COLLATE "C",
+  "function_name" TEXT COLLATE "C",
+  "version" TEXT COLLATE "C",
+  "subnet_id" TEXT COLLATE "C"
 ) ON COMMIT DROP;
 
 \copy "feed_subnets" ("account_id", "region", "function_name", "version", "subnet_id") FROM 'subnets.csv' WITH (FORMAT csv, HEADER true, ENCODING 'UTF8')
@@ -41,17 +41,17 @@ CREATE TEMPORARY TABLE "feed_subnets" (
 ANALYZE "feed_subnets";
 
 CREATE TEMPORARY TABLE "feed_changes" (
-  "snapshot_id" TEXT,
+  "snapshot_id" TEXT COLLATE "C",
   "snapshot_at" TIMESTAMPTZ,
-  "account_id" TEXT,
-  "region" TEXT,
-  "kind" TEXT,
-  "table_name" TEXT,
-  "key" TEXT,
-  "column_name" TEXT,
-  "old_value" TEXT,
-  "new_value" TEXT,
-  "previous_snapshot_id" TEXT
+  "account_id" TEXT COLLATE "C",
+  "region" TEXT COLLATE "C",
+  "kind" TEXT COLLATE "C",
+  "table_name" TEXT COLLATE "C",
+  "key" TEXT COLLATE "C",
+  "column_name" TEXT COLLATE "C",
+  "old_value" TEXT COLLATE "C",
+  "new_value" TEXT COLLATE "C",
+  "previous_snapshot_id" TEXT COLLATE "C"
 ) ON COMMIT DROP;
 
 \copy "feed_changes" ("snapshot_id", "snapshot_at", "account_id", "region", "kind", "table_name", "key", "column_name", "old_value", "new_value", "previous_snapshot_id") FROM 'changes.csv' WITH (FORMAT csv, HEADER true, ENCODING 'UTF8')
@@ -59,19 +59,19 @@ CREATE TEMPORARY TABLE "feed_changes" (
 ANALYZE "feed_changes";
 
 CREATE TEMPORARY TABLE "feed_packages" (
-  "snapshot_id" TEXT,
+  "snapshot_id" TEXT COLLATE "C",
   "snapshot_at" TIMESTAMPTZ,
-  "account_id" TEXT,
-  "region" TEXT,
-  "code_sha256" TEXT,
-  "sha256_hex" TEXT,
+  "account_id" TEXT COLLATE "C",
+  "region" TEXT COLLATE "C",
+  "code_sha256" TEXT COLLATE "C",
+  "sha256_hex" TEXT COLLATE "C",
   "size_bytes" BIGINT,
-  "path" TEXT,
-  "status" TEXT,
-  "reason" TEXT,
+  "path" TEXT COLLATE "C",
+  "status" TEXT COLLATE "C",
+  "reason" TEXT COLLATE "C",
   "verified_at" TIMESTAMPTZ,
-  "dependencies_status" TEXT,
-  "secrets_status" TEXT,
+  "dependencies_status" TEXT COLLATE "C",
+  "secrets_status" TEXT COLLATE "C",
   "secret_rules_version" INTEGER
 ) ON COMMIT DROP;
 
@@ -80,31 +80,31 @@ CREATE TEMPORARY TABLE "feed_packages" (
 ANALYZE "feed_packages";
 
 CREATE TEMPORARY TABLE "feed_deletes" (
-  "table_name" TEXT,
-  "account_id" TEXT,
-  "region" TEXT,
-  "function_name" TEXT,
-  "version" TEXT,
-  "alias" TEXT,
-  "key" TEXT,
-  "name" TEXT,
+  "table_name" TEXT COLLATE "C",
+  "account_id" TEXT COLLATE "C",
+  "region" TEXT COLLATE "C",
+  "function_name" TEXT COLLATE "C",
+  "version" TEXT COLLATE "C",
+  "alias" TEXT COLLATE "C",
+  "key" TEXT COLLATE "C",
+  "name" TEXT COLLATE "C",
   "position" INTEGER,
-  "subnet_id" TEXT,
-  "security_group_id" TEXT,
-  "capacity_provider_arn" TEXT,
-  "code_signing_config_arn" TEXT,
-  "uuid" TEXT,
-  "qualifier" TEXT,
+  "subnet_id" TEXT COLLATE "C",
+  "security_group_id" TEXT COLLATE "C",
+  "capacity_provider_arn" TEXT COLLATE "C",
+  "code_signing_config_arn" TEXT COLLATE "C",
+  "uuid" TEXT COLLATE "C",
+  "qualifier" TEXT COLLATE "C",
   "statement" INTEGER,
-  "operator" TEXT,
-  "value" TEXT,
-  "dimension" TEXT,
-  "executed_version" TEXT,
+  "operator" TEXT COLLATE "C",
+  "value" TEXT COLLATE "C",
+  "dimension" TEXT COLLATE "C",
+  "executed_version" TEXT COLLATE "C",
   "day" DATE,
-  "snapshot_id" TEXT,
-  "layer_arn" TEXT,
-  "code_sha256" TEXT,
-  "sha256_hex" TEXT,
+  "snapshot_id" TEXT COLLATE "C",
+  "layer_arn" TEXT COLLATE "C",
+  "code_sha256" TEXT COLLATE "C",
+  "sha256_hex" TEXT COLLATE "C",
   "deleted_at" TIMESTAMPTZ
 ) ON COMMIT DROP;
 
@@ -114,8 +114,8 @@ ANALYZE "feed_deletes";
 
 CREATE TEMPORARY TABLE "feed_account_regions" (
   "snapshot_at" TIMESTAMPTZ,
-  "account_id" TEXT,
-  "region" TEXT,
+  "account_id" TEXT COLLATE "C",
+  "region" TEXT COLLATE "C",
   "replaced" BOOLEAN
 ) ON COMMIT DROP;
 

@@ -7,11 +7,11 @@ CREATE SCHEMA IF NOT EXISTS "lexport_snapshot";
 CREATE SCHEMA IF NOT EXISTS "lexport";
 
 CREATE TABLE IF NOT EXISTS "lexport_tables"."tags" (
-  "account_id" TEXT NOT NULL,
-  "region" TEXT NOT NULL,
-  "function_name" TEXT,
-  "key" TEXT,
-  "value" TEXT
+  "account_id" TEXT COLLATE "C" NOT NULL,
+  "region" TEXT COLLATE "C" NOT NULL,
+  "function_name" TEXT COLLATE "C",
+  "key" TEXT COLLATE "C",
+  "value" TEXT COLLATE "C"
 );
 
 COMMENT ON TABLE "lexport_tables"."tags" IS 'One row per tag of a function. Key: account_id, region, function_name, key; NULL is a value.';
@@ -31,17 +31,17 @@ CREATE INDEX IF NOT EXISTS "tags_by_key" ON "lexport_tables"."tags" (hash_record
 COMMENT ON COLUMN "lexport_tables"."function_usage"."errors" IS 'Calls that failed.';
 
 CREATE TABLE IF NOT EXISTS "lexport_tables"."errors" (
-  "snapshot_id" TEXT NOT NULL,
+  "snapshot_id" TEXT COLLATE "C" NOT NULL,
   "snapshot_at" TIMESTAMPTZ,
-  "account_id" TEXT,
-  "region" TEXT,
-  "stage" TEXT,
-  "operation" TEXT,
-  "function_name" TEXT,
-  "qualifier" TEXT,
-  "error_code" TEXT,
+  "account_id" TEXT COLLATE "C",
+  "region" TEXT COLLATE "C",
+  "stage" TEXT COLLATE "C",
+  "operation" TEXT COLLATE "C",
+  "function_name" TEXT COLLATE "C",
+  "qualifier" TEXT COLLATE "C",
+  "error_code" TEXT COLLATE "C",
   "http_status" INTEGER,
-  "message" TEXT,
+  "message" TEXT COLLATE "C",
   "is_gap" BOOLEAN,
   "attempts" INTEGER,
   "occurred_at" TIMESTAMPTZ
@@ -80,12 +80,12 @@ COMMENT ON COLUMN "lexport_tables"."errors"."occurred_at" IS 'When, UTC.';
 CREATE INDEX IF NOT EXISTS "errors_by_key" ON "lexport_tables"."errors" (hash_record_extended(ROW("snapshot_id", "account_id", "region", "function_name", "qualifier", "stage", "error_code", "message", "occurred_at"), 0));
 
 CREATE TABLE IF NOT EXISTS "lexport_tables"."package_files" (
-  "snapshot_id" TEXT NOT NULL,
+  "snapshot_id" TEXT COLLATE "C" NOT NULL,
   "snapshot_at" TIMESTAMPTZ,
-  "account_id" TEXT,
-  "region" TEXT,
-  "sha256_hex" TEXT,
-  "path" TEXT,
+  "account_id" TEXT COLLATE "C",
+  "region" TEXT COLLATE "C",
+  "sha256_hex" TEXT COLLATE "C",
+  "path" TEXT COLLATE "C",
   "size_bytes" BIGINT,
   "compressed_bytes" BIGINT,
   "crc32" BIGINT
@@ -114,12 +114,12 @@ COMMENT ON COLUMN "lexport_tables"."package_files"."crc32" IS 'CRC-32 of the fil
 CREATE INDEX IF NOT EXISTS "package_files_by_key" ON "lexport_tables"."package_files" (hash_record_extended(ROW("sha256_hex", "path"), 0));
 
 CREATE TABLE IF NOT EXISTS "lexport_tables"."lexport_loads" (
-  "load_id" TEXT NOT NULL,
-  "since" TEXT,
-  "next_since" TEXT NOT NULL,
-  "write_mode" TEXT,
-  "schema_version" TEXT,
-  "lexport_version" TEXT,
+  "load_id" TEXT COLLATE "C" NOT NULL,
+  "since" TEXT COLLATE "C",
+  "next_since" TEXT COLLATE "C" NOT NULL,
+  "write_mode" TEXT COLLATE "C",
+  "schema_version" TEXT COLLATE "C",
+  "lexport_version" TEXT COLLATE "C",
   "loaded_at" TIMESTAMPTZ NOT NULL,
   "upserts" BIGINT,
   "deletes" BIGINT
