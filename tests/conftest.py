@@ -103,7 +103,7 @@ def environment(tmp_path) -> dict[str, str]:
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "AWS_EC2_METADATA_DISABLED": "true",
         "NO_PROXY": "127.0.0.1",
-        # botocore reads the bundle for each client: that of certifi, with 140 certificates, is a tenth of a run's CPU.
+        # botocore reads the bundle for each client: that of certifi, with 140 certificates, is a tenth of the CPU here.
         "AWS_CA_BUNDLE": str(Path(__file__).parent / "data" / "ca.pem"),
     }
 

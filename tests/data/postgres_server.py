@@ -83,12 +83,17 @@ def run_postgres(programs: Path) -> Iterator[PostgresServer]:
                 os.chown(path, owner.pw_uid, owner.pw_gid)
         data = folder / "data"
         initdb = (f"--pgdata={data}", f"--username={OWNER}", f"--pwfile={secret}", "--no-sync", "--encoding=UTF8")
-        # Most servers sort texts as people do, and their views have to show the same rows.
+        trust = ("--auth-local=trust", "--auth-host=scram-sha-256")
+        # Most servers sort texts as people do, and their views have to show the same rows. Needs PostgreSQL 15.
         locale = ("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")
-        trust = (*locale, "--auth-local=trust", "--auth-host=scram-sha-256")
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
         subprocess.run(
-            [programs / "initdb", *initdb, *trust], check=True, capture_output=True, env=environment, cwd="/", **as_user
+            [programs / "initdb", *initdb, *trust, *locale],
+            check=True,
+            capture_output=True,
+            env=environment,
+            cwd="/",
+            **as_user,
         )
         port = free_ports(1)
         settings = {**_SETTINGS, "unix_socket_directories": str(folder), "port": str(port)}

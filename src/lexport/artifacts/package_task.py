@@ -206,10 +206,8 @@ async def _open(order: PackageOrder, local: Path, send: Callable[[Any], None]) -
             shared = _Shared(
                 chosen, settings.requires_packages, transfers, calls, slots, folder, progress.moved_bytes, notes
             )
-            report, watch = (
-                partial(shared.report, send),
-                partial(watch_claim, order.run, order.run_attempt, store, order.stage),
-            )
+            report = partial(shared.report, send)
+            watch = partial(watch_claim, order.run, order.run_attempt, store, order.stage)
             async with in_background(report, watch, until=CancelScope()):
                 yield shared
 

@@ -234,11 +234,11 @@ async def test_older_files(tmp_path, write_dataset):
     assert ask(tmp_path / "x.duckdb", "SELECT config_sha256 FROM history.functions") == [(None,), (None,)]
 
 
-async def test_an_odd_destination(tmp_path, write_dataset):
+@pytest.mark.parametrize("name", ["two words", "it's", "a[x]b", "a*b"])
+async def test_odd_destinations(tmp_path, write_dataset, name):
     """A destination with a name that is a glob pattern is read, and no other folder."""
-    name = "it's two[xy] w*s ?"
     write_dataset(tmp_path / name, [night("mine", 0)])
-    write_dataset(tmp_path / "it's twox words !", [night("neighbour", 0)])
+    write_dataset(tmp_path / "aXb", [night("neighbour", 0)])
     await lexport.views(tmp_path / name, db=tmp_path / "lexport.duckdb")
 
     assert names(tmp_path / "lexport.duckdb", "history.functions") == ["mine"]

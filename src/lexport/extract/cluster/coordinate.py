@@ -272,8 +272,8 @@ class Cluster:
 
     async def _stop(self, task: Task) -> None:
         """Let every worker write what it has in memory, and begin no task of this kind that is on its way to it."""
-        stopping = self._client.run(stop_stage, *self.stage(task), on_error="ignore")
         with CancelScope(shield=True), suppress(Exception):
+            stopping = self._client.run(stop_stage, *self.stage(task), on_error="ignore")
             await asyncio.wait_for(stopping, STOP_WITHIN_S)
 
 

@@ -77,10 +77,8 @@ async def _open_run(order: Order, worker: str, send: Callable[[Any], None]) -> A
     store = await order.address.open()
     spec = await to_thread.run_sync(read_plan, store, order.run)
     opening = open_reading(store, spec, own, own_try, run_attempt=order.run_attempt, progress=progress)
-    report, watch = (
-        partial(_report, progress, send),
-        partial(watch_claim, order.run, order.run_attempt, store, order.stage),
-    )
+    report = partial(_report, progress, send)
+    watch = partial(watch_claim, order.run, order.run_attempt, store, order.stage)
     async with opening as opened, in_background(report, watch, until=CancelScope()):
         yield opened
 

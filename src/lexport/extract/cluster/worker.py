@@ -143,7 +143,6 @@ class KeptOpen(Generic[T]):
         self._opened: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._idle = asyncio.Event()
         self._users: set[CancelScope] = set()
-        self._failure: BaseException | None = None
         self._host = asyncio.ensure_future(self._serve())
         for future in (self._opened, self._host):
             future.add_done_callback(_retrieve)
@@ -163,8 +162,8 @@ class KeptOpen(Generic[T]):
                 self._users.discard(user)
                 if not self._users:
                     self._idle.set()
-        if user.cancelled_caught and self._failure is not None:
-            raise self._failure
+        if user.cancelled_caught:
+            await self._host  # which ends with its error
 
     async def close(self) -> None:
         """Close it now; its users have ended."""
@@ -184,7 +183,6 @@ class KeptOpen(Generic[T]):
                     self.is_closed = self._idle.is_set()
         except BaseException as error:
             if self._opened.done():
-                self._failure = error
                 for user in self._users:
                     user.cancel()
                 raise

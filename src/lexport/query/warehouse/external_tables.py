@@ -194,17 +194,16 @@ def _clickhouse(table: Table, dialect: Dialect, folder: str) -> str:
     )
 
 
-def _postgres(table: Table, dialect: Dialect, _: str) -> str:
-    day = (
-        f"{dialect.quote(PARTITION)} DATE GENERATED ALWAYS AS (CAST(\"snapshot_at\" AT TIME ZONE 'UTC' AS DATE)) STORED"
-    )
-    lines = ",\n".join(f"  {line}" for line in (*map(_described(dialect), table.columns), day))
-    return f"CREATE TABLE IF NOT EXISTS {dialect.quote(FILES, table.name)} (\n{lines}\n)"
+_DAY = {
+    "postgres": "DATE GENERATED ALWAYS AS (CAST(\"snapshot_at\" AT TIME ZONE 'UTC' AS DATE)) STORED",
+    "sqlite": 'TEXT GENERATED ALWAYS AS (DATE("snapshot_at")) STORED',
+}
 
 
-def _sqlite(table: Table, dialect: Dialect, _: str) -> str:
-    day = f'{dialect.quote(PARTITION)} TEXT GENERATED ALWAYS AS (DATE("snapshot_at")) STORED'
-    lines = ",\n".join(f"  {line}" for line in (*map(_described(dialect), table.columns), day))
+def _loaded(table: Table, dialect: Dialect, _: str) -> str:
+    """Rows have to be loaded here: no folder says their day, and there are no files with former columns."""
+    day = f"{dialect.quote(PARTITION)} {_DAY[dialect.name]}"
+    lines = ",\n".join(f"  {line}" for line in (*map(dialect.define, table.columns), day))
     return f"CREATE TABLE IF NOT EXISTS {dialect.quote(FILES, table.name)} (\n{lines}\n)"
 
 
@@ -218,8 +217,8 @@ _CREATE: dict[str, Callable[[Table, Dialect, str], str]] = {
     "databricks": _spark,
     "duckdb": _duckdb,
     "clickhouse": _clickhouse,
-    "postgres": _postgres,
-    "sqlite": _sqlite,
+    "postgres": _loaded,
+    "sqlite": _loaded,
 }
 
 HAVE_EXTERNAL_TABLES = frozenset(_CREATE) - {"duckdb", "postgres", "sqlite"}
